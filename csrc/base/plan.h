@@ -1,0 +1,80 @@
+/* The inside of a plan, shared by the planner (csrc/plan), which makes it, and the drivers
+ * (csrc/ops), which fill in their blocking and run it.  Immutable once made. */
+#ifndef FC_BASE_PLAN_H
+#define FC_BASE_PLAN_H
+
+#include "fastconv.h"
+
+struct fc_kernels;
+struct fc_family;
+struct fc_run;
+
+/* Everything that one run needs beside the plan. */
+struct fc_conv_io {
+    fc_array x, y, residual; /* residual.data may be NULL */
+    const void *packed;
+    const void *bias; /* (k) in the plan's dtype, or NULL */
+    char *scratch;    /* threads * plan->scratch_bytes, 64-byte aligned */
+    int threads;
+};
+
+/* One way to convolve.  The planner asks every row of its table and takes the cheapest. */
+struct fc_algorithm {
+    const char *name;
+    /* NULL when it can serve the plan's problem, otherwise the reason, for the user. */
+    const char *(*supports)(const fc_plan *);
+    /* Estimated seconds on one thread. */
+    double (*cost)(const fc_plan *);
+    size_t blocking_bytes; /* size of plan->blocking, zeroed before prepare */
+    /* Chooses the blocking, packed_bytes and scratch_bytes; may allocate plan->runs and
+     * plan->place. */
+    fc_status (*prepare)(fc_plan *);
+    /* weight: family elements, (k, cg, kh, kw). */
+    void (*pack)(const fc_plan *, const void *weight, void *packed);
+    void (*run)(const fc_plan *, const struct fc_conv_io *);
+};
+
+struct fc_plan {
+    fc_conv_desc desc;
+    int64_t kg, oh, ow; /* output channels per group, output size */
+    int64_t flops;
+    size_t element_bytes; /* of the packed data: 4 for float16 */
+    size_t io_bytes;      /* of an element of input and output */
+    fc_level level;
+    const struct fc_kernels *kernels;
+    const struct fc_family *family;
+    const struct fc_algorithm *algorithm;
+    double seconds; /* the algorithm's own estimate, one thread */
+    size_t packed_bytes;
+    size_t scratch_bytes; /* one thread's */
+    struct fc_run *runs;  /* the reduction over the packed input */
+    int64_t run_count;
+    int32_t *place; /* where each tap of the weights' own order stands in the reduction */
+    void *blocking; /* the algorithm's own sizes, known to its driver alone */
+    char blocking_text[160];
+    char why[160];
+};
+
+/* How a pooling is computed (csrc/ops/pool.c). */
+enum fc_pool_path {
+    FC_POOL_PLANES,
+    FC_POOL_PIXELS,
+    FC_POOL_WHOLE,
+    FC_POOL_WINDOWS,
+    FC_POOL_PIECES
+};
+
+struct fc_pool_plan {
+    fc_pool_desc desc;
+    int64_t oh, ow;
+    enum fc_pool_path path;
+    int64_t item_rows, item_cols; /* output rows and columns of one item */
+    int64_t lines;                /* rows that are joined at once, in L1 */
+    size_t element_bytes, io_bytes;
+    const struct fc_kernels *kernels;
+    const struct fc_family *family; /* NULL for integers */
+    double seconds;
+    size_t scratch_bytes;
+};
+
+#endif

@@ -1,0 +1,175 @@
+/* The C API of fastconv: what a binding may call.
+ *
+ * A descriptor states the mathematical problem and nothing else.  A plan, made from it once, holds
+ * every decision (sizes, algorithm, kernels, blocking) and never changes afterwards, so any number
+ * of threads may run it at once.  Every verb that can fail returns a status and fills an fc_error,
+ * whose message is final: it names the argument, the value and the rule.
+ *
+ * Sizes and strides count elements unless a name ends in _bytes. */
+#ifndef FASTCONV_H
+#define FASTCONV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum fc_status {
+    FC_OK = 0,
+    FC_INVALID,     /* a bad value: ValueError */
+    FC_UNSUPPORTED, /* a forced level or algorithm that cannot serve: ValueError */
+    FC_NO_MEMORY    /* MemoryError */
+} fc_status;
+
+typedef struct fc_error {
+    fc_status status;
+    char message[240];
+} fc_error;
+
+typedef enum fc_level { FC_GENERIC, FC_AVX2, FC_AVX512, FC_NEON, FC_LEVEL_COUNT } fc_level;
+
+typedef enum fc_dtype {
+    FC_FLOAT16, /* computed in float32, rounded once at the end */
+    FC_FLOAT32,
+    FC_FLOAT64,
+    FC_INT8, /* integers: max pooling only */
+    FC_INT16,
+    FC_INT32,
+    FC_INT64,
+    FC_UINT8,
+    FC_UINT16,
+    FC_UINT32,
+    FC_UINT64,
+    FC_DTYPE_COUNT
+} fc_dtype;
+
+typedef enum fc_activation_kind {
+    FC_NONE,
+    FC_RELU,
+    FC_RELU6,
+    FC_SIGMOID,
+    FC_TANH,
+    FC_SILU,
+    FC_HARDSWISH,
+    FC_LEAKY_RELU, /* a: slope below zero */
+    FC_CLIP,       /* a: least, b: greatest value */
+    FC_ACTIVATION_COUNT
+} fc_activation_kind;
+
+typedef struct fc_activation {
+    fc_activation_kind kind;
+    double a, b;
+} fc_activation;
+
+typedef struct fc_conv_desc {
+    int64_t n, c, h, w;    /* input; c over all groups */
+    int64_t k, cg, kh, kw; /* weight: (k, cg, kh, kw) */
+    int64_t groups;
+    int64_t stride[2], dilation[2]; /* h, w */
+    int64_t pad[4];                 /* top, bottom, left, right */
+    int channels_last;              /* NHWC input and output; weight stays (k, cg, kh, kw) */
+    fc_dtype dtype;
+    fc_activation activation;
+} fc_conv_desc;
+
+typedef enum fc_pool_kind { FC_POOL_MAX, FC_POOL_AVG } fc_pool_kind;
+
+typedef struct fc_pool_desc {
+    fc_pool_kind kind;
+    int64_t n, c, h, w;
+    int64_t kh, kw;
+    int64_t stride[2], dilation[2], pad[4];
+    int ceil_mode;
+    int count_include_pad; /* average only */
+    int64_t divisor;       /* average only; 0: the window's own count */
+    int channels_last;
+    fc_dtype dtype;
+} fc_pool_desc;
+
+/* A 4-D array: data and its strides over n, c, h, w whatever the layout.  The innermost axis (w, or
+ * c when channels last) has stride 1 or length 1. */
+typedef struct fc_array {
+    void *data;
+    int64_t n, c, h, w;
+} fc_array;
+
+typedef struct fc_plan fc_plan;
+typedef struct fc_pool_plan fc_pool_plan;
+
+/* What a plan tells about itself. */
+typedef struct fc_plan_info {
+    const char *algorithm, *level;
+    int64_t oh, ow;
+    int64_t flops;        /* 2 per multiply-add; padding counts as zeros */
+    size_t packed_bytes;  /* packed weights */
+    size_t scratch_bytes; /* workspace of one thread */
+    int threads;          /* that would be used now */
+    const char *blocking; /* block sizes, for people */
+    const char *why;      /* why this algorithm, for people */
+} fc_plan_info;
+
+/* Chooses the level once; must be called before anything else.  FASTCONV_CPU forces a level. */
+fc_status fc_init(fc_error *error);
+fc_level fc_level_current(void);
+const char *fc_level_name(fc_level level);
+/* FC_OK when the name is a level that this build has and this CPU runs. */
+fc_status fc_level_find(const char *name, fc_level *level, fc_error *error);
+int fc_level_available(fc_level level);
+
+/* The one place for output sizes.  axis names the dimension in messages; *remainder is what the
+ * last stride leaves over (0: the windows fit exactly). */
+fc_status fc_out_size(const char *axis, int64_t size, int64_t pad_begin, int64_t pad_end,
+                      int64_t kernel, int64_t stride, int64_t dilation, int ceil_mode, int64_t *out,
+                      int64_t *remainder, fc_error *error);
+
+/* Validates and gives the output size, without a plan. */
+fc_status fc_conv_size(const fc_conv_desc *desc, int64_t *oh, int64_t *ow, fc_error *error);
+
+fc_status fc_plan_create(const fc_conv_desc *desc, const char *algorithm, fc_level level,
+                         fc_plan **plan, fc_error *error);
+void fc_plan_destroy(fc_plan *plan);
+void fc_plan_describe(const fc_plan *plan, fc_plan_info *info);
+/* A hash of how weights are packed: plans that share it can share packed weights. */
+uint64_t fc_plan_packing(const fc_plan *plan);
+/* weight: (k, cg, kh, kw) contiguous; packed: fc_plan_info.packed_bytes, 64-byte aligned. */
+fc_status fc_plan_pack(const fc_plan *plan, const void *weight, void *packed, fc_error *error);
+/* bias (k) and residual may have data NULL. residual may be the output itself. */
+fc_status fc_plan_run(const fc_plan *plan, const fc_array *input, const void *packed,
+                      const void *bias, const fc_array *residual, const fc_array *output,
+                      fc_error *error);
+
+fc_status fc_pool_plan_create(const fc_pool_desc *desc, fc_level level, fc_pool_plan **plan,
+                              fc_error *error);
+void fc_pool_plan_destroy(fc_pool_plan *plan);
+void fc_pool_plan_size(const fc_pool_plan *plan, int64_t *oh, int64_t *ow);
+/* indices: int64, contiguous in the output's layout, or NULL; max pooling only. */
+fc_status fc_pool_plan_run(const fc_pool_plan *plan, const fc_array *input, const fc_array *output,
+                           int64_t *indices, fc_error *error);
+
+/* y[i] = activation(x[i]) for count contiguous elements; x may be y. Floating types only. */
+void fc_activate(fc_dtype dtype, const fc_activation *activation, int64_t count, const void *x,
+                 void *y);
+
+/* Threads: the most that any call may use. */
+int fc_threads_get(void);
+void fc_threads_set(int64_t count);     /* process-wide; clamped to FC_THREADS_MAX */
+int fc_threads_override(int64_t count); /* for the calling thread; 0: none; returns the previous */
+const char *fc_threads_reason(void);    /* what set the default, for people */
+int fc_openmp_version(void);            /* the yyyymm of OpenMP, 0 in a serial build */
+#define FC_THREADS_MAX 256
+
+/* 64-byte aligned memory for packed weights; NULL when there is none. */
+void *fc_memory_take(size_t bytes);
+void fc_memory_give(void *block);
+
+/* GFLOP/s of multiply-adds from registers on one thread, for about a millisecond: the machine's own
+ * peak. */
+double fc_measure_peak(fc_dtype dtype, fc_level level);
+/* GB/s of one thread over memory beyond the caches. */
+double fc_measure_read(void);
+double fc_measure_copy(void);
+
+#if defined(FC_TEST_HOOKS)
+/* Makes the n-th allocation from now fail (counted from 0); negative: none.  Tests only. */
+void fc_memory_fail(int64_t n);
+#endif
+
+#endif

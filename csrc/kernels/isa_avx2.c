@@ -1,0 +1,17 @@
+/* AVX2 with FMA and F16C: 16 registers of 8 floats. */
+#include "kernels/kernels.h"
+#include "simd/target.h"
+
+#if FC_BUILD_X86
+#include <immintrin.h>
+#include <string.h>
+#define FC_VEC_AVX2 1
+#define FC_MR 6 /* 6 x 2 accumulators, 2 vectors of weights, 1 broadcast pixel, 1 spare */
+#define FC_NV 2
+#define FC_LINE_MAX 8
+#define FC_TABLE fc_kernels_avx2
+#define FC_NAME "avx2"
+FC_TARGET_BEGIN("avx2,fma,f16c")
+#include "kernels/table.inc"
+FC_TARGET_END
+#endif

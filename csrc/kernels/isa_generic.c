@@ -1,0 +1,11 @@
+/* The baseline of any CPU and compiler: 16-byte GNU vectors, or scalars where there are none. */
+#include "kernels/kernels.h"
+#include "simd/target.h"
+
+#include <string.h>
+#define FC_MR 6 /* 6 x 2 accumulators fit the 16 registers of baseline x86-64 */
+#define FC_NV 2
+#define FC_LINE_MAX 8
+#define FC_TABLE fc_kernels_generic
+#define FC_NAME "generic"
+#include "kernels/table.inc"

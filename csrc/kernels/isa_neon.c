@@ -1,0 +1,15 @@
+/* AArch64's vector unit, which every such CPU has: 32 registers of 4 floats. */
+#include "kernels/kernels.h"
+#include "simd/target.h"
+
+#if FC_BUILD_NEON
+#include <arm_neon.h>
+#include <string.h>
+#define FC_VEC_NEON 1
+#define FC_MR 8 /* 8 x 3 accumulators, 3 vectors of weights, 2 of pixels */
+#define FC_NV 3
+#define FC_LINE_MAX 12
+#define FC_TABLE fc_kernels_neon
+#define FC_NAME "neon"
+#include "kernels/table.inc"
+#endif

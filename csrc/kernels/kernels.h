@@ -1,0 +1,314 @@
+/* The contract of every kernel, and the table of them that each instruction set exports.
+ *
+ * Kernels compute on memory that the drivers (csrc/ops) laid out: they never allocate, know nothing
+ * of threads, descriptors or plans, and read or write nothing outside what the contract names.  T
+ * is the family's element: float or double.  Steps are in elements unless said otherwise. */
+#ifndef FC_KERNELS_KERNELS_H
+#define FC_KERNELS_KERNELS_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    FC_ROWS_MAX = 4,     /* output rows in one dense tile, at most */
+    FC_MR_MAX = 28,      /* pixels in one dense tile, at most */
+    FC_NR_MAX = 16,      /* output channels in one dense tile, at most */
+    FC_VL_MAX = 16,      /* elements in one vector, at most */
+    FC_WINDOW_COUNT = 11 /* element types of max pooling */
+};
+
+/* Activation, as the epilogues apply it: fc_activation_kind of fastconv.h, number by number (the
+ * planner asserts it), for kernels do not know that header. */
+enum {
+    FC_ACT_NONE,
+    FC_ACT_RELU,
+    FC_ACT_RELU6,
+    FC_ACT_SIGMOID,
+    FC_ACT_TANH,
+    FC_ACT_SILU,
+    FC_ACT_HARDSWISH,
+    FC_ACT_LEAKY_RELU,
+    FC_ACT_CLIP
+};
+struct fc_act {
+    int kind;
+    double a, b;
+};
+
+/* A run of taps: count taps, `step` apart, from `offset` on.  The whole reduction of a convolution
+ * is a list of runs over the packed input; strides, dilation and window shape are all in the
+ * offsets. */
+struct fc_run {
+    int32_t offset; /* elements from the tile's first pixel */
+    int32_t count;  /* >= 1 */
+};
+
+/* Dense tile: rows x cols pixels by nr output channels over the whole reduction.
+ * tile[(r * cols + i) * nr + j] = bias[j] + sum over taps of x[r * row + i + tap] * w[tap][j]
+ * w and tile are 64-byte aligned; taps follow one another in w as the runs list them. */
+struct fc_dense {
+    const void *x, *w, *bias;
+    void *tile;
+    const struct fc_run *runs;
+    int64_t run_count;
+    int64_t step;          /* between the taps of a run */
+    int64_t row;           /* between the pixel rows */
+    const char *prefetch;  /* weights that are wanted next, or any readable address */
+    int64_t prefetch_step; /* bytes to move on for every 2 taps, 0 to stay */
+};
+typedef void fc_dense_fn(const struct fc_dense *);
+
+/* Writes a tile of pixels x nr to the output: y = activation(tile + residual).
+ * Element (p, j) goes to y[p * y_pixel + j * y_channel], p < pixels, j < channels; one of the two
+ * steps is 1, the same one in y and residual.  half: y and residual hold float16 (float family
+ * only).  The tile has room for VL - 1 more pixels, which are read and dropped. */
+struct fc_store {
+    const void *tile;
+    int64_t nr, pixels, channels;
+    void *y;
+    int64_t y_pixel, y_channel;
+    const void *residual; /* or NULL */
+    int64_t r_pixel, r_channel;
+    struct fc_act act;
+    int half;
+};
+typedef void fc_store_fn(const struct fc_store *);
+
+/* Dense line: the same reduction with the roles swapped, pixels as the lanes, so that planes are
+ * written without a transpose.  Over out.pixels neighbouring pixels q and out.channels <= nr
+ * channels j, y[q + j * y_channel] = activation(bias[j] + sum over taps of x[q + tap] * w[tap][j] +
+ * residual). Reads x[q + tap] of these pixels and no other.  out.tile and out.nr are not used,
+ * out.y_pixel is 1. */
+struct fc_line {
+    const void *x, *w, *bias;
+    const struct fc_run *runs;
+    int64_t run_count;
+    int64_t step;  /* between the taps of a run */
+    int64_t ahead; /* elements beyond a tap's pixels to fetch to L2 ... */
+    int fetch;     /* ... for the taps u, u + 2, ... of the runs where bit u is set; 0 for none */
+    struct fc_store out;
+};
+typedef void fc_line_fn(const struct fc_line *);
+
+/* Copies channels of one input row into a slab, split by phase of the stride, zeros around them:
+ * dst[c * dst_channel + f * width + q] = src[c * src_channel + x * src_pixel] with x = q * stride +
+ * f - left where 0 <= x < src_width, else 0, for q < width and the f whose bit is set in `phases`.
+ * src NULL: zeros throughout.  Fast when src_pixel or src_channel is 1; stride <= 64. */
+struct fc_slab {
+    void *dst;
+    int64_t dst_channel, width;
+    const void *src;
+    int64_t src_channel, src_pixel, src_width;
+    int64_t channels, stride, left;
+    uint64_t phases; /* bit 0 alone for stride 1 */
+};
+typedef void fc_slab_fn(const struct fc_slab *);
+
+/* Copies `count` pixels, `stride` apart, of some channels into panels of mr pixels:
+ * pixel q0 + i of channel c goes to dst[t * dst_tile + c * mr + o], t and o being quotient and
+ * remainder of (q0 + i) by mr.  Source steps as in fc_slab.  src NULL: zeros. */
+struct fc_panel {
+    void *dst;
+    int64_t dst_tile, mr;
+    int64_t q0, count;
+    const void *src;
+    int64_t src_channel, src_pixel; /* src_pixel holds the stride already */
+    int64_t channels;
+};
+typedef void fc_panel_fn(const struct fc_panel *);
+
+/* Packs the weights of one block: dst[place[i] * nr + j] = src[j * taps + i] for j < channels, 0
+ * for the rest of the nr columns.  Contiguous taps, in the weights' own order, as the i. */
+struct fc_weights {
+    void *dst;
+    const void *src;
+    const int32_t *place;
+    int64_t taps, nr, channels;
+};
+typedef void fc_weights_fn(const struct fc_weights *);
+
+/* Depthwise, planes: `rows` output rows of one channel from a padded plane in the slab's layout.
+ * y[r * y_row + q] = activation(bias + sum x[r * x_row + i * kernel_row + columns[j].offset + q] *
+ * w[i * kw + j] + residual[r * r_row + q]), i < kh, j < kw, for q < cols.
+ * x is readable as if cols were rounded up to vl and rows, unless there is one, to dw_rows.
+ * residual may be y. */
+struct fc_dw_plane {
+    const void *x;
+    int64_t x_row, kernel_row;
+    const struct fc_run *columns;
+    const void *w;
+    int64_t kh, kw;
+    double bias;
+    void *y;
+    int64_t y_row;
+    const void *residual; /* or NULL */
+    int64_t r_row;
+    int64_t rows, cols;
+    struct fc_act act;
+    int half; /* y and residual hold float16 (float family only) */
+};
+typedef void fc_dw_plane_fn(const struct fc_dw_plane *);
+
+/* Depthwise, channels last: `pixels` neighbouring outputs of one row, all channels.  Output channel
+ * k = c * multiplier + t of pixel q is
+ * y[q * y_pixel + k] = activation(bias[k] + sum x[q * x_pixel + i * x_row + j * x_col + c] *
+ * w[t * w_copy + i * w_row + j * w_col + c] + residual[q * r_pixel + k]), i < kh, j < kw.
+ * kh = 0 or kw = 0: no taps.  w has channels rounded up to vl, zeros there.  residual may be y. */
+struct fc_dw_pixel {
+    const void *x;
+    int64_t x_pixel, x_row, x_col;
+    const void *w;
+    int64_t w_copy, w_row, w_col;
+    int64_t kh, kw;
+    const void *bias; /* T, one per output channel */
+    void *y;
+    int64_t y_pixel;
+    const void *residual; /* or NULL */
+    int64_t r_pixel;
+    int64_t pixels, channels, multiplier;
+    struct fc_act act;
+    int half; /* x, y and residual hold float16 (float family only) */
+};
+typedef void fc_dw_pixel_fn(const struct fc_dw_pixel *);
+
+/* One axis of a pooling.  Window q starts at position q * stride - before and has `taps` positions,
+ * `dilation` apart; the image is at 0 ... size - 1. */
+struct fc_axis {
+    int64_t size, before, taps, stride, dilation;
+};
+
+/* The taps of a window that lie in the image: count of them, the first at position `first`. */
+struct fc_span {
+    int64_t first, count;
+};
+
+static inline struct fc_span fc_span_at(const struct fc_axis *a, int64_t q)
+{
+    const int64_t start = q * a->stride - a->before, last = (a->taps - 1) * a->dilation;
+    if (start >= 0 && start < a->size - last)
+        return (struct fc_span){start, a->taps};
+    if (start >= a->size)
+        return (struct fc_span){0, 0};
+    const int64_t outside = start < 0 ? (-start - 1) / a->dilation + 1 : 0;
+    if (outside >= a->taps)
+        return (struct fc_span){0, 0};
+    const int64_t inside = (a->size - 1 - start) / a->dilation + 1;
+    const int64_t end = inside < a->taps ? inside : a->taps;
+    if (end <= outside)
+        return (struct fc_span){0, 0};
+    return (struct fc_span){start + outside * a->dilation, end - outside};
+}
+
+/* Pooling, planes: `rows` output rows, from row0 on, of a block of output columns of one channel.
+ * The block's windows lie on a line of `before` positions outside of the image, then `inside`
+ * pixels, then `after` positions outside; column q < cols takes line[q * stride + j * dilation], j
+ * < kw, over the rows of the image that `height` says. max: the greatest, or a NaN if there is one;
+ * -inf without any pixel. avg: the sum, divided by row_count[r] * col_count[q], r counted from
+ * row0. */
+struct fc_pool_plane {
+    const void *x; /* the line's first pixel in row 0 of the image */
+    int64_t x_row;
+    struct fc_axis height;
+    int64_t row0, rows;
+    int64_t before, inside, after;
+    int64_t kw, stride, dilation;
+    void *line;    /* scratch: lines + 1 times before + inside + after + 4 vl elements of T */
+    int64_t lines; /* >= 1: rows that may go through scratch together */
+    const void *row_count, *col_count; /* T; average only */
+    void *y;
+    int64_t y_row, cols;
+    int half; /* x and y hold float16 (float family only) */
+};
+typedef void fc_pool_plane_fn(const struct fc_pool_plane *);
+
+/* Pooling, channels last: `cols` neighbouring output pixels of one row, from q0 on, all channels.
+ * Windows have kh rows, all inside the image, x_row apart, and the columns that `width` says.
+ * max and avg as in fc_pool_plane, the divisor being row_count * col_count[q - q0]. */
+struct fc_pool_pixels {
+    const void *x; /* pixel 0 of the windows' first row */
+    int64_t x_row, x_pixel;
+    int64_t kh;
+    struct fc_axis width;
+    int64_t q0, cols, channels;
+    double row_count;
+    const void *col_count; /* T; average only */
+    void *y;               /* pixel q0 */
+    int64_t y_pixel;
+    int half; /* x and y hold float16 (float family only) */
+};
+typedef void fc_pool_pixels_fn(const struct fc_pool_pixels *);
+
+/* Pooling whole planes: y[p * y_step] = the greatest, or the sum / count, of rows x cols elements
+ * at x + p * x_plane, rows x_row apart, for p < planes. */
+struct fc_pool_whole {
+    const void *x;
+    int64_t planes, x_plane;
+    int64_t rows, cols, x_row; /* rows and cols >= 1 */
+    double count;
+    void *y;
+    int64_t y_step;
+    int half; /* x and y hold float16 (float family only) */
+};
+typedef void fc_pool_whole_fn(const struct fc_pool_whole *);
+
+/* Max pooling by the definition, any element type: `cols` neighbouring windows of one output row,
+ * from q0 on, `channels` of each.  Windows are walked in scan order; the first pixel is taken, then
+ * whatever is greater than the one held, or a NaN.  A window without any pixel gives the lowest
+ * value of the type and the index -1. */
+struct fc_pool_window {
+    const void *x; /* the image's first pixel */
+    int64_t x_row, x_col;
+    struct fc_axis height, width;
+    int64_t row, q0, cols, channels; /* row: of the output */
+    void *y;                         /* of window q0; channels are contiguous */
+    int64_t y_col;
+    int64_t *indices; /* ih * width.size + iw; or NULL */
+    int64_t index_col;
+};
+typedef void fc_pool_window_fn(const struct fc_pool_window *);
+
+typedef void fc_activate_fn(int64_t count, const void *x, void *y, const struct fc_act *act);
+/* The sum of rows x cols elements, rows `row` apart, summed in blocks so that the error stays
+ * small. */
+typedef double fc_sum_fn(const void *x, int64_t rows, int64_t cols, int64_t row);
+/* 2 * count * (multiply-adds of the dense tile) floating-point operations, all from registers. */
+typedef int64_t fc_peak_fn(int64_t count);
+
+/* Everything one element type has.  Tile sizes stand beside the functions that need them. */
+struct fc_family {
+    int vl;                                             /* elements in a vector */
+    int mr, nr;                                         /* dense tile: pixels, output channels */
+    int rows;                                           /* most pixel rows in a tile */
+    fc_dense_fn *dense[FC_ROWS_MAX + 1][FC_MR_MAX + 1]; /* [rows][cols]; NULL: not built */
+    fc_line_fn *line;
+    fc_store_fn *store;
+    fc_slab_fn *slab;
+    fc_panel_fn *panel;
+    fc_weights_fn *weights;
+    int dw_rows; /* output rows that share loads */
+    fc_dw_plane_fn *dw_plane;
+    fc_dw_pixel_fn *dw_pixel;
+    fc_pool_plane_fn *max_plane, *avg_plane;
+    fc_pool_pixels_fn *max_pixels, *avg_pixels;
+    fc_pool_whole_fn *max_whole, *avg_whole;
+    fc_sum_fn *sum;
+    fc_activate_fn *activate;
+    fc_peak_fn *peak;
+};
+
+struct fc_kernels {
+    const char *name;
+    const struct fc_family *f32, *f64;
+    /* By element, in the order of fc_dtype of fastconv.h (the planner asserts it). */
+    fc_pool_window_fn *window[FC_WINDOW_COUNT];
+    void (*half_to_float)(const uint16_t *src, float *dst, int64_t count);
+    void (*float_to_half)(const float *src, uint16_t *dst, int64_t count);
+};
+
+extern const struct fc_kernels fc_kernels_generic;
+extern const struct fc_kernels fc_kernels_avx2;
+extern const struct fc_kernels fc_kernels_avx512;
+extern const struct fc_kernels fc_kernels_neon;
+
+#endif

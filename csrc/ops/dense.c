@@ -1,0 +1,415 @@
+/* The loop nest of dense tiles and lines (ops/dense.h):
+ *
+ *   for item: an image, a group of the convolution, some lines, some blocks     (parallel, claimed)
+ *       pack the lines' input into a slab, unless this thread holds it already
+ *       for blocks whose weights fit L2 together
+ *           for a band of lines whose packed input fits L2
+ *               for block: for tile in band
+ *                   the whole reduction in registers, then the epilogue
+ *
+ * Reduction order depends on the plan alone, so the bits do not depend on who computes which item.
+ */
+#include "ops/dense.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/memory.h"
+#include "kernels/kernels.h"
+#include "ops/parallel.h"
+
+/* Weights of a group of blocks, and they together with the packed input of a band: both stay in an
+ * L2 of 2 MB, with room for the output between them. */
+static const int64_t WEIGHTS_BYTES = 600 << 10, WORKING_BYTES = 1200 << 10;
+
+/* Items for each thread, so that one that is held up by the system does not hold up the call. */
+static const int64_t ITEMS_PER_THREAD = 4;
+
+/* The next block's weights are fetched to L2 during this one's tiles where the tiles are few, so
+ * that the hardware has no time to, and the block is more than L1's half. */
+static const int64_t PREFETCH_TILES_MAX = 32, PREFETCH_BYTES_MIN = 24 << 10;
+
+/* Panels share no rows with their neighbours, so nothing is packed twice in smaller bands, and the
+ * same part of L2 serves them all. */
+static const int64_t PANEL_BAND_BYTES = 200 << 10;
+
+/* With lines all blocks of channels take their turn on a band that leaves L2 room for the next one,
+ * which is fetched meanwhile. */
+static const int64_t LINE_BAND_BYTES = 128 << 10;
+
+int fc_dense_by_line(const fc_plan *p, int64_t taps, int64_t pixels, int tile_packs)
+{
+    if (p->desc.channels_last)
+        return 0;
+    /* Cycles for a pixel and a block of channels, fitted to measurements on AVX-512: a tile loads
+     * 29 times for 28 multiply-adds, is transposed, and may be the only one that needs a packed
+     * copy, shared by the blocks; a line loads 17 times for 16 and wastes the lanes past its end.
+     */
+    const double vl = p->family->vl, blocks = (double)fc_ceil_div(p->kg, p->family->nr);
+    const double lanes = vl * (double)fc_ceil_div(pixels, p->family->vl) / (double)pixels;
+    const double tile = 0.52 * (double)taps + 5 + (tile_packs ? 0.4 * (double)taps / blocks : 0);
+    const double line = 0.55 * (double)taps * lanes + 1.5;
+    return line < tile;
+}
+
+static int64_t packed_bytes_of(const fc_plan *p, int64_t lines)
+{
+    const struct fc_dense_blocking *b = p->blocking;
+    return ((lines - 1) * b->row_step + b->row_span) * b->slab_row * (int64_t)p->element_bytes;
+}
+
+/* The most lines, at least one tile's, whose packed input stays within `bytes`, cut evenly. */
+static int64_t lines_within(const fc_plan *p, int64_t bytes)
+{
+    const struct fc_dense_blocking *b = p->blocking;
+    const int64_t row_bytes = b->slab_row * (int64_t)p->element_bytes;
+    int64_t lines = (bytes / row_bytes - b->row_span) / b->row_step + 1;
+    lines = fc_max(lines - lines % b->tile_rows, b->tile_rows);
+    if (lines >= b->lines)
+        return b->lines;
+    lines = fc_ceil_div(b->lines, fc_ceil_div(b->lines, lines));
+    return fc_ceil_div(lines, b->tile_rows) * b->tile_rows;
+}
+
+void fc_dense_prepare(fc_plan *p)
+{
+    struct fc_dense_blocking *b = p->blocking;
+    const int64_t nr = p->family->nr;
+    const int64_t block_bytes = b->taps * nr * (int64_t)p->element_bytes;
+    b->blocks = fc_ceil_div(p->kg, nr);
+    b->group_blocks = fc_max(1, fc_min(b->blocks, WEIGHTS_BYTES / block_bytes));
+    b->group_blocks = fc_ceil_div(b->blocks, fc_ceil_div(b->blocks, b->group_blocks));
+    const int64_t band_bytes =
+        b->row_span <= b->row_step
+            ? PANEL_BAND_BYTES
+            : WORKING_BYTES - fc_min(WEIGHTS_BYTES, b->group_blocks * block_bytes);
+    b->band_lines = lines_within(p, b->by_line ? LINE_BAND_BYTES : band_bytes);
+    /* Weights that all fit are read once for each band.  Otherwise they are read once for each
+     * item, which is therefore as large as scratch may be. */
+    b->item_lines = lines_within(p, b->group_blocks == b->blocks ? band_bytes : FC_SLAB_BYTES_MAX);
+    p->packed_bytes = fc_align((size_t)(p->desc.groups * b->blocks * block_bytes));
+    p->scratch_bytes = fc_align((size_t)packed_bytes_of(p, b->item_lines));
+    snprintf(p->blocking_text, sizeof p->blocking_text,
+             "%s %lldx%lld pixels x %d channels; %lld of %lld channel blocks with %lld of %lld "
+             "lines in L2",
+             b->by_line ? "lines of" : "tiles of", (long long)b->tile_rows,
+             (long long)fc_ceil_div(b->line_pixels, b->strips), (int)nr, (long long)b->group_blocks,
+             (long long)b->blocks, (long long)b->band_lines, (long long)b->lines);
+}
+
+void fc_dense_reserve_row(fc_plan *p, int64_t elements)
+{
+    if (p->desc.dtype == FC_FLOAT16)
+        p->scratch_bytes += fc_align((size_t)elements * sizeof(float));
+}
+
+void fc_dense_pack_weights(const fc_plan *p, const void *weight, void *packed)
+{
+    const struct fc_dense_blocking *b = p->blocking;
+    const int64_t nr = p->family->nr;
+    const size_t k_bytes = (size_t)b->taps * p->element_bytes;
+    for (int64_t g = 0; g < p->desc.groups; g++)
+        for (int64_t block = 0; block < b->blocks; block++) {
+            const int64_t k0 = block * nr;
+            const struct fc_weights w = {
+                .dst = (char *)packed + (size_t)((g * b->blocks + block) * nr) * k_bytes,
+                .src = (const char *)weight + (size_t)(g * p->kg + k0) * k_bytes,
+                .place = p->place,
+                .taps = b->taps,
+                .nr = nr,
+                .channels = fc_min(nr, p->kg - k0)};
+            p->family->weights(&w);
+        }
+}
+
+void fc_dense_convert(const fc_plan *p, const void *src, int64_t step, int64_t pixels,
+                      int64_t channels, float *row)
+{
+    if (step == channels) {
+        p->kernels->half_to_float(src, row, pixels * channels);
+        return;
+    }
+    for (int64_t i = 0; i < pixels; i++)
+        p->kernels->half_to_float((const uint16_t *)src + i * step, row + i * channels, channels);
+}
+
+double fc_dense_cost(const fc_plan *p, double packed_elements)
+{
+    /* Shares of the machine, not of this machine: multiply-adds at 85 % of a core's peak (what the
+     * tile reaches when it is full), packing and epilogue at a few elements a nanosecond. */
+    const double vl = p->family->vl, clock = 2.6e9;
+    const double blocks = (double)fc_ceil_div(p->kg, p->family->nr) * p->family->nr;
+    const double macs = (double)p->desc.n * (double)p->desc.groups * blocks *
+                        (double)(p->oh * p->ow) * (double)(p->desc.cg * p->desc.kh * p->desc.kw);
+    const double outputs = (double)p->desc.n * (double)p->desc.k * (double)(p->oh * p->ow);
+    return macs / (0.85 * 2 * vl * clock) + (packed_elements + outputs) * 0.3e-9;
+}
+
+/* ---- running ---- */
+
+/* How the work of one call is cut; depends on the threads, unlike the blocking. */
+struct cut {
+    int64_t item_lines, line_items, parts, part_blocks, items;
+};
+
+static struct cut cut_work(const fc_plan *p, int threads)
+{
+    const struct fc_dense_blocking *b = p->blocking;
+    struct cut c = {b->item_lines, fc_ceil_div(b->lines, b->item_lines), 1, b->blocks, 0};
+    const int64_t images = p->desc.n * p->desc.groups, wanted = threads * ITEMS_PER_THREAD;
+    if (threads > 1 && images * c.line_items < wanted) {
+        const int64_t weight_bytes =
+            b->blocks * b->taps * p->family->nr * (int64_t)p->element_bytes;
+        if (weight_bytes > packed_bytes_of(p, b->lines)) {
+            /* Each thread reads its own share of the weights and packs the input for itself. */
+            c.parts = fc_min(b->blocks, fc_ceil_div(wanted, images * c.line_items));
+            c.part_blocks = fc_ceil_div(b->blocks, c.parts);
+            c.parts = fc_ceil_div(b->blocks, c.part_blocks);
+        } else {
+            const int64_t tiles = fc_ceil_div(b->lines, b->tile_rows);
+            const int64_t cuts = fc_min(tiles, fc_ceil_div(wanted, images));
+            c.item_lines = fc_min(c.item_lines, fc_ceil_div(tiles, cuts) * b->tile_rows);
+            c.line_items = fc_ceil_div(b->lines, c.item_lines);
+        }
+    }
+    c.items = images * c.line_items * c.parts;
+    return c;
+}
+
+/* The bias of a block, padded with zeros, as the tile starts its sums from it. */
+static void load_bias(const fc_plan *p, const void *bias, int64_t k0, int64_t count, void *dst)
+{
+    memset(dst, 0, (size_t)p->family->nr * p->element_bytes);
+    if (!bias)
+        return;
+    const char *src = (const char *)bias + (size_t)k0 * p->io_bytes;
+    if (p->desc.dtype == FC_FLOAT16)
+        p->kernels->half_to_float((const uint16_t *)src, dst, count);
+    else
+        memcpy(dst, src, (size_t)count * p->element_bytes);
+}
+
+/* Where the tiles of one image and one block of channels go. */
+struct target {
+    struct fc_store store;
+    char *y;
+    const char *residual;
+    const fc_array *y_strides, *r_strides;
+    int64_t ow;
+    int flat; /* rows of the output follow each other without a gap, in the residual too */
+};
+
+static struct target aim(const fc_plan *p, const struct fc_conv_io *io, int64_t image, int64_t k0,
+                         int64_t channels)
+{
+    const fc_array *y = &io->y, *r = &io->residual;
+    struct target t = {
+        .store = {.nr = p->family->nr,
+                  .channels = channels,
+                  .y_pixel = y->w,
+                  .y_channel = y->c,
+                  .r_pixel = r->w,
+                  .r_channel = r->c,
+                  .act = {(int)p->desc.activation.kind, p->desc.activation.a, p->desc.activation.b},
+                  .half = p->desc.dtype == FC_FLOAT16},
+        .y = (char *)y->data + (image * y->n + k0 * y->c) * (int64_t)p->io_bytes,
+        .residual = r->data
+                        ? (const char *)r->data + (image * r->n + k0 * r->c) * (int64_t)p->io_bytes
+                        : NULL,
+        .y_strides = y,
+        .r_strides = r,
+        .ow = p->ow,
+        .flat = y->h == p->ow * y->w && (!r->data || r->h == p->ow * r->w)};
+    return t;
+}
+
+/* Points a store at the flat output pixel q and returns how many of the next `count` it may take at
+ * once. */
+static int64_t aim_at(const fc_plan *p, const struct target *t, int64_t q, int64_t count,
+                      struct fc_store *store)
+{
+    const int64_t i = q / t->ow, j = q % t->ow, size = (int64_t)p->io_bytes;
+    store->y = t->y + (i * t->y_strides->h + j * t->y_strides->w) * size;
+    store->residual =
+        t->residual ? t->residual + (i * t->r_strides->h + j * t->r_strides->w) * size : NULL;
+    return t->flat ? count : fc_min(count, t->ow - j);
+}
+
+/* Stores `count` pixels of a tile, the flat output pixels from q on. */
+static void store_pixels(const fc_plan *p, struct target *t, const char *tile, int64_t q,
+                         int64_t count)
+{
+    while (count > 0) {
+        const int64_t pixels = aim_at(p, t, q, count, &t->store);
+        t->store.tile = tile;
+        t->store.pixels = pixels;
+        p->family->store(&t->store);
+        tile += pixels * t->store.nr * (int64_t)p->element_bytes;
+        q += pixels;
+        count -= pixels;
+    }
+}
+
+/* Nobody has copied an input that is read in place, so while one band is computed the next is
+ * fetched to L2.  Each block of channels fetches for its share of the taps: all at once they would
+ * wait for the few lines that L1 may have under way, and hold up the loads of the first block. */
+static int fetch_share(int64_t block, int64_t blocks)
+{
+    int taps = 0;
+    for (int u = 0; u < 2; u++)
+        taps |= (u * blocks / 2 == block) << u;
+    return taps;
+}
+
+/* One block of channels over the lines [line0, line1) by dense lines. */
+static void run_lines(const fc_plan *p, struct target *t, const struct fc_dense_slab *s,
+                      const void *bias, const char *weights, int fetch, int64_t line0,
+                      int64_t line1)
+{
+    const struct fc_dense_blocking *b = p->blocking;
+    const int64_t size = (int64_t)p->element_bytes, pixels = p->oh * p->ow;
+    struct fc_line d = {.w = weights,
+                        .bias = bias,
+                        .runs = p->runs,
+                        .run_count = p->run_count,
+                        .step = s->tap_step,
+                        .ahead = (line1 - line0) * b->line_step,
+                        .fetch = fetch,
+                        .out = t->store};
+    for (int64_t line = line0; line < line1; line++) {
+        const char *x = (const char *)s->slab + (line - s->line0) * b->line_step * size;
+        const int64_t first = line * b->line_pixels;
+        const int64_t last = fc_min(first + b->line_pixels, pixels);
+        for (int64_t q = first; q < last; q += d.out.pixels) {
+            d.out.pixels = aim_at(p, t, q, last - q, &d.out);
+            d.x = x + (q - first) * size;
+            p->family->line(&d);
+        }
+    }
+}
+
+/* Rows of the next tile when `left` lines are left: not every shape below the full one is built. */
+static int64_t tile_rows(const fc_plan *p, int64_t left)
+{
+    const struct fc_dense_blocking *b = p->blocking;
+    int64_t rows = fc_min(b->tile_rows, left);
+    while (rows > 1 && !p->family->dense[rows][b->line_pixels])
+        rows--;
+    return rows;
+}
+
+/* One block of channels over the lines [line0, line1) by dense tiles.  `next` is the block whose
+ * weights are wanted after this one, or NULL. */
+static void run_tiles(const fc_plan *p, struct target *t, const struct fc_dense_slab *s,
+                      const void *bias, const char *weights, const char *next, int64_t line0,
+                      int64_t line1)
+{
+    const struct fc_dense_blocking *b = p->blocking;
+    const int64_t size = (int64_t)p->element_bytes, pixels = p->oh * p->ow;
+    /* The epilogue reads up to a vector of pixels more than the tile holds. */
+#if defined(_MSC_VER)
+    __declspec(align(64))
+#else
+    _Alignas(64)
+#endif
+    char tile[(FC_MR_MAX + FC_VL_MAX) * FC_NR_MAX * sizeof(double)];
+    struct fc_dense d = {.w = weights,
+                         .bias = bias,
+                         .tile = tile,
+                         .runs = p->runs,
+                         .run_count = p->run_count,
+                         .step = s->tap_step,
+                         .row = b->line_step,
+                         .prefetch = weights};
+    const int64_t block_bytes = b->taps * p->family->nr * size;
+    const int64_t tiles = fc_ceil_div(line1 - line0, b->tile_rows) * b->strips;
+    const int fetch = next && tiles <= PREFETCH_TILES_MAX && block_bytes > PREFETCH_BYTES_MIN;
+    const int64_t tile_bytes = fc_ceil_div(block_bytes, tiles);
+    d.prefetch_step = fetch ? fc_ceil_div(tile_bytes, fc_max(b->taps / 2, 1)) : 0;
+
+    int64_t done = 0, rows;
+    for (int64_t line = line0; line < line1; line += rows) {
+        rows = tile_rows(p, line1 - line);
+        const char *x = (const char *)s->slab + (line - s->line0) * b->line_step * size;
+        for (int64_t strip = 0; strip < b->strips; strip++, done++) {
+            /* A line is cut evenly: 30 pixels are 15 + 15, not 28 + 2. */
+            const int64_t begin = b->line_pixels * strip / b->strips;
+            const int64_t end = b->line_pixels * (strip + 1) / b->strips;
+            const int64_t q = line * b->line_pixels + begin;
+            /* The last panel may hold fewer pixels than the others. */
+            const int64_t cols = fc_min(end - begin, pixels - q);
+            d.x = x + begin * size;
+            if (fetch)
+                d.prefetch = next + fc_min(done * tile_bytes, block_bytes - tile_bytes);
+            p->family->dense[rows][cols](&d);
+            store_pixels(p, t, tile, q, rows * cols);
+        }
+    }
+}
+
+static void run_item(const fc_plan *p, const struct fc_conv_io *io, const struct fc_dense_slab *s,
+                     int64_t block0, int64_t block1)
+{
+    const struct fc_dense_blocking *b = p->blocking;
+    const int64_t nr = p->family->nr, block_bytes = b->taps * nr * (int64_t)p->element_bytes;
+    const char *weights = (const char *)io->packed + s->group * b->blocks * block_bytes;
+    union {
+        float f32[FC_NR_MAX];
+        double f64[FC_NR_MAX];
+    } bias;
+    for (int64_t first = block0; first < block1; first += b->group_blocks) {
+        const int64_t last = fc_min(first + b->group_blocks, block1);
+        for (int64_t line0 = s->line0; line0 < s->line1; line0 += b->band_lines) {
+            const int64_t line1 = fc_min(line0 + b->band_lines, s->line1);
+            for (int64_t block = first; block < last; block++) {
+                const int64_t k0 = s->group * p->kg + block * nr;
+                const int64_t channels = fc_min(nr, p->kg - block * nr);
+                struct target t = aim(p, io, s->image, k0, channels);
+                load_bias(p, io->bias, k0, channels, &bias);
+                const char *w = weights + block * block_bytes;
+                if (b->by_line)
+                    run_lines(p, &t, s, &bias, w,
+                              s->in_place ? fetch_share(block - first, last - first) : 0, line0,
+                              line1);
+                else
+                    run_tiles(p, &t, s, &bias, w, block + 1 < block1 ? w + block_bytes : NULL,
+                              line0, line1);
+            }
+        }
+    }
+}
+
+void fc_dense_run(const fc_plan *p, const struct fc_conv_io *io, fc_dense_pack_fn *pack)
+{
+    const struct fc_dense_blocking *b = p->blocking;
+    const struct cut c = cut_work(p, io->threads);
+    const int threads = (int)fc_min(io->threads, c.items);
+    (void)threads; /* a serial build has no use for it */
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    {
+        char *scratch = io->scratch + (size_t)fc_thread_index() * p->scratch_bytes;
+        struct fc_dense_slab s = {
+            .scratch = scratch,
+            .row = (float *)(scratch + fc_align((size_t)packed_bytes_of(p, b->item_lines)))};
+        int64_t held = -1;
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t item = 0; item < c.items; item++) {
+            const int64_t slab = item / c.parts, part = item % c.parts;
+            if (slab != held) {
+                const int64_t line_item = slab % c.line_items, rest = slab / c.line_items;
+                s.image = rest / p->desc.groups;
+                s.group = rest % p->desc.groups;
+                s.line0 = line_item * c.item_lines;
+                s.line1 = fc_min(s.line0 + c.item_lines, b->lines);
+                s.slab = s.scratch;
+                s.tap_step = b->tap_step;
+                s.in_place = 0;
+                pack(p, io, &s);
+                held = slab;
+            }
+            const int64_t block0 = part * c.part_blocks;
+            run_item(p, io, &s, block0, fc_min(block0 + c.part_blocks, b->blocks));
+        }
+    }
+}

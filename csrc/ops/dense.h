@@ -1,0 +1,67 @@
+/* The loop nest on the dense tile, shared by every algorithm that packs its input for it: they
+ * differ in how the input is laid out, and in nothing else. */
+#ifndef FC_OPS_DENSE_H
+#define FC_OPS_DENSE_H
+
+#include "base/plan.h"
+
+/* Block sizes of the drivers on the dense tile.  A line is an output row, or a
+ * panel of mr pixels. */
+struct fc_dense_blocking {
+    int64_t taps;         /* cg * kh * kw */
+    int64_t blocks;       /* blocks of nr output channels in a group */
+    int64_t group_blocks; /* blocks whose weights stay in L2 together */
+    int64_t lines;        /* lines of one image */
+    int64_t item_lines;   /* lines that are packed at once */
+    int64_t band_lines;   /* lines whose packed input stays in L2 */
+    int64_t line_pixels;  /* output pixels of a line */
+    int64_t tile_rows;    /* lines in one tile */
+    int64_t strips;       /* tiles across one line */
+    int64_t slab_row;     /* elements in a packed row or panel */
+    int64_t line_step;    /* elements from the packed input of one line to the next one's */
+    int64_t slab_width;   /* columns of one phase of the stride */
+    int64_t row_step;     /* packed rows from one line to the next */
+    int64_t row_span;     /* packed rows that one line reads */
+    int64_t tap_step;     /* elements between the taps of a run; 0: as the packing says */
+    int by_line;          /* the dense line instead of the dense tile */
+    uint64_t phases;      /* phases of the stride that some tap reads */
+};
+
+/* Packs the input of output lines [line0, line1) of one image and group into slab.  Where the input
+ * can be read as it stands, slab may be pointed to it instead. */
+struct fc_dense_slab {
+    int64_t image, group, line0, line1;
+    const void *slab;
+    int64_t tap_step; /* between the taps of a run */
+    int in_place;     /* set when slab is the input itself */
+    void *scratch;    /* where to pack */
+    float *row;       /* room for one converted input row: float16 only */
+};
+typedef void fc_dense_pack_fn(const fc_plan *, const struct fc_conv_io *, struct fc_dense_slab *);
+
+/* Whether stretches of `pixels` neighbours are computed faster by dense lines than by dense tiles.
+ * tile_packs: only tiles need a packed copy of the input, lines read it in place. */
+int fc_dense_by_line(const fc_plan *plan, int64_t taps, int64_t pixels, int tile_packs);
+
+/* Completes a blocking whose taps, lines, line_pixels, tile_rows, strips, slab_row, line_step,
+ * row_step, row_span, tap_step and by_line are set. */
+void fc_dense_prepare(fc_plan *plan);
+/* Makes room for fc_dense_slab.row, where there is something to convert. */
+void fc_dense_reserve_row(fc_plan *plan, int64_t elements);
+void fc_dense_pack_weights(const fc_plan *plan, const void *weight, void *packed);
+void fc_dense_run(const fc_plan *plan, const struct fc_conv_io *io, fc_dense_pack_fn *pack);
+
+/* Seconds that a problem takes by dense tiles or lines, packing `packed_elements` of input on the
+ * way. */
+double fc_dense_cost(const fc_plan *plan, double packed_elements);
+
+/* float16 pixels, `step` apart, of some neighbouring channels, converted to row[pixel * channels +
+ * c]. */
+void fc_dense_convert(const fc_plan *plan, const void *src, int64_t step, int64_t pixels,
+                      int64_t channels, float *row);
+
+/* The most packed input that a dense algorithm may ask for at once; the rest of the 4 MB that a
+ * thread may use is a tile and a converted row. */
+#define FC_SLAB_BYTES_MAX ((int64_t)3500 << 10)
+
+#endif

@@ -1,0 +1,449 @@
+/* Depthwise convolution: every input channel has windows of its own (groups == channels), and any
+ * number of them.
+ *
+ * NCHW: vectors run along the width.  A band of one channel's rows is copied to a padded slab in
+ * L1, split by phase of the stride, so that the kernel knows neither borders nor strides:
+ *
+ *   for item: an image, a channel or some small ones, a band of output rows    (parallel, claimed)
+ *       pack the band's input rows
+ *       for each window of each channel: all rows of the band
+ *
+ * NHWC: vectors run along the channels and the input is read where it stands.  Windows at the
+ * borders are clipped, and the pixels between the borders go to the kernel in one run:
+ *
+ *   for item: an image, some output rows                                  (parallel, claimed)
+ *       for row: left border, interior, right border */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/memory.h"
+#include "kernels/kernels.h"
+#include "ops/ops.h"
+#include "ops/parallel.h"
+
+/* Block sizes, the plan's own. */
+struct blocking {
+    int64_t item_rows;     /* output rows packed at once */
+    int64_t bands;         /* bands of item_rows in one channel */
+    int64_t item_channels; /* channels packed at once */
+    int64_t row_gap;       /* input rows from one slab row to the next */
+    int64_t slab_rows;
+    int64_t slab_row;   /* elements in a packed row: all phases */
+    int64_t slab_width; /* columns of one phase */
+    uint64_t phases;
+};
+
+/* A slab that stays in L1 (32 KB at least, 48 KB on newer cores) beside the output's lines. */
+static const int64_t SLAB_BYTES = 32 << 10;
+/* Small planes are packed several at a time, as much as this: a vector that is read across two that
+ * are still on their way to L1 waits for them. */
+static const int64_t GROUP_BYTES = 12 << 10;
+/* With a wide dilation neighbouring output rows share no input, and a slab with the rows between
+ * would grow with it: above this, half of a common L2, one output row at a time is packed. */
+static const int64_t SHARED_SLAB_BYTES = 512 << 10;
+/* What a thread may use at all, of the 4 MB that are its share with a converted row beside it. */
+static const int64_t SLAB_BYTES_MAX = 3 << 20;
+
+/* Work of one claim: enough that claiming (some 50 ns) and the other thread's cache lines are
+ * nothing. */
+static const double CLAIM_SECONDS = 10e-6;
+
+/* ---- sizes ---- */
+
+/* Elements of a slab row, all phases, or the limit when there would be more. */
+static int64_t slab_row_of(const fc_plan *p, int64_t *width)
+{
+    const fc_conv_desc *d = &p->desc;
+    const int64_t vl = p->family->vl, limit = SLAB_BYTES_MAX / (int64_t)p->element_bytes;
+    const int64_t reach = (d->kw - 1) * d->dilation[1] / d->stride[1];
+    if (p->ow > limit || reach > limit || d->stride[1] > limit)
+        return limit + 1;
+    /* Whole vectors, so that rows are aligned.  The kernel's last vector of a row may run into the
+     * next row, in lanes that are dropped. */
+    *width = fc_ceil_div(p->ow + reach, vl) * vl;
+    return *width > limit / d->stride[1] ? limit + 1 : *width * d->stride[1];
+}
+
+/* Slab rows that `rows` > 1 output rows read, the kernel's own rounding included; or more than
+ * `limit`. */
+static int64_t slab_rows_of(const fc_plan *p, int64_t rows, int64_t limit)
+{
+    const fc_conv_desc *d = &p->desc;
+    const int64_t shared = p->family->dw_rows;
+    const int64_t steps = fc_ceil_div(rows, shared) * shared - 1,
+                  span = (d->kh - 1) * d->dilation[0];
+    if (span > limit || d->stride[0] > limit)
+        return limit + 1;
+    return steps * d->stride[0] + span + 1;
+}
+
+static const char *depthwise_supports(const fc_plan *p)
+{
+    const fc_conv_desc *d = &p->desc;
+    if (d->groups != d->c)
+        return "depthwise needs as many groups as input channels";
+    if (d->kh * d->kw > (int64_t)1 << 20)
+        return "depthwise serves windows of up to 2^20 taps";
+    if (d->channels_last)
+        return NULL;
+    if (d->stride[1] > 64)
+        return "depthwise serves strides up to 64 along the width";
+    int64_t width;
+    const int64_t limit = SLAB_BYTES_MAX / (int64_t)p->element_bytes;
+    if (slab_row_of(p, &width) > limit / d->kh)
+        return "depthwise needs the padded input rows of one output row in 3 MB";
+    return NULL;
+}
+
+static double depthwise_cost(const fc_plan *p)
+{
+    const fc_conv_desc *d = &p->desc;
+    /* A fifth of the peak, which loads and not multiply-adds limit, and what L3 delivers; lanes
+     * that the last vector of a row, or of the channels, leaves empty are paid for. */
+    const double share = 0.2, clock = 2.6e9, bytes_a_second = 15e9;
+    const int64_t vl = p->family->vl, line = d->channels_last ? d->c : p->ow;
+    const double filled = (double)line / (double)(fc_ceil_div(line, vl) * vl);
+    const double bytes =
+        (double)p->io_bytes * (double)d->n *
+        ((double)d->c * (double)d->h * (double)d->w + (double)d->k * (double)p->oh * (double)p->ow);
+    const double compute = (double)p->flops / filled / (share * 4 * (double)vl * clock);
+    return compute > bytes / bytes_a_second ? compute : bytes / bytes_a_second;
+}
+
+static fc_status prepare_pixels(fc_plan *p)
+{
+    const fc_conv_desc *d = &p->desc;
+    const int64_t taps = d->kh * d->kw, vl = p->family->vl;
+    const int64_t channels = fc_ceil_div(d->c, vl) * vl;
+    p->packed_bytes = fc_align((size_t)(p->kg * taps * channels) * p->element_bytes);
+    p->scratch_bytes = fc_align((size_t)d->k * p->element_bytes); /* bias */
+    snprintf(p->blocking_text, sizeof p->blocking_text, "vectors of %d channels along the rows",
+             (int)vl);
+    return FC_OK;
+}
+
+/* Room for a float16 row in float. */
+static size_t converted_bytes(const fc_plan *p)
+{
+    return p->desc.dtype == FC_FLOAT16 ? fc_align((size_t)p->desc.w * sizeof(float)) : 0;
+}
+
+static fc_status prepare_planes(fc_plan *p)
+{
+    const fc_conv_desc *d = &p->desc;
+    struct blocking *b = p->blocking;
+    const int64_t shared = p->family->dw_rows, sw = d->stride[1], dw = d->dilation[1];
+    b->slab_row = slab_row_of(p, &b->slab_width);
+    const int64_t row_bytes = b->slab_row * (int64_t)p->element_bytes;
+    const int64_t limit = SHARED_SLAB_BYTES / row_bytes;
+
+    b->item_rows = fc_min(p->oh, shared);
+    b->row_gap = 1;
+    b->slab_rows = slab_rows_of(p, b->item_rows, limit);
+    if (p->oh == 1 || b->slab_rows > limit) {
+        b->item_rows = 1;
+        b->row_gap = d->dilation[0];
+        b->slab_rows = d->kh;
+    } else {
+        while (b->item_rows < p->oh) {
+            const int64_t rows = fc_min(b->item_rows + shared, p->oh);
+            const int64_t slab_rows = slab_rows_of(p, rows, limit);
+            if (slab_rows * row_bytes > SLAB_BYTES)
+                break;
+            b->item_rows = rows;
+            b->slab_rows = slab_rows;
+        }
+    }
+    b->bands = fc_ceil_div(p->oh, b->item_rows);
+
+    p->runs = fc_object_new((size_t)d->kw * sizeof *p->runs);
+    if (!p->runs)
+        return FC_NO_MEMORY;
+    p->run_count = d->kw;
+    b->phases = 0;
+    for (int64_t j = 0; j < d->kw; j++) {
+        const int64_t x = j * dw;
+        p->runs[j].offset = (int32_t)(x % sw * b->slab_width + x / sw);
+        p->runs[j].count = 1;
+        b->phases |= (uint64_t)1 << (x % sw);
+    }
+    /* The last vector of the last row starts inside it and may end past it. */
+    const int64_t slab = (int64_t)fc_align((size_t)(b->slab_rows * row_bytes) +
+                                           (size_t)p->family->vl * p->element_bytes);
+    b->item_channels = fc_max(1, fc_min(d->c, GROUP_BYTES / slab));
+    p->packed_bytes = fc_align((size_t)(d->k * d->kh * d->kw) * p->element_bytes);
+    p->scratch_bytes = (size_t)(b->item_channels * slab) + converted_bytes(p);
+    snprintf(p->blocking_text, sizeof p->blocking_text,
+             "%lld of %lld output rows of a channel in L1, %lld rows x %lld columns x %lld phases",
+             (long long)b->item_rows, (long long)p->oh, (long long)b->slab_rows,
+             (long long)b->slab_width, (long long)sw);
+    return FC_OK;
+}
+
+static fc_status depthwise_prepare(fc_plan *p)
+{
+    return p->desc.channels_last ? prepare_pixels(p) : prepare_planes(p);
+}
+
+/* NCHW: as they are.  NHWC: [copy of the window][tap][channel], channels padded to whole vectors.
+ */
+static void depthwise_pack(const fc_plan *p, const void *weight, void *packed)
+{
+    const fc_conv_desc *d = &p->desc;
+    const size_t size = p->element_bytes;
+    const int64_t taps = d->kh * d->kw, copies = p->kg;
+    if (!d->channels_last) {
+        memcpy(packed, weight, (size_t)(d->k * taps) * size);
+        return;
+    }
+    const int64_t channels = fc_ceil_div(d->c, p->family->vl) * p->family->vl;
+    memset(packed, 0, p->packed_bytes);
+    for (int64_t c = 0; c < d->c; c++)
+        for (int64_t t = 0; t < copies; t++)
+            for (int64_t i = 0; i < taps; i++)
+                memcpy((char *)packed + (size_t)((t * taps + i) * channels + c) * size,
+                       (const char *)weight + (size_t)((c * copies + t) * taps + i) * size, size);
+}
+
+/* ---- running ---- */
+
+static struct fc_act act_of(const fc_plan *p)
+{
+    const fc_activation *a = &p->desc.activation;
+    return (struct fc_act){(int)a->kind, a->a, a->b};
+}
+
+/* Where element (image, channel, row) of an array lies. */
+static char *element(const fc_plan *p, const fc_array *a, int64_t image, int64_t c, int64_t row)
+{
+    return (char *)a->data + (image * a->n + c * a->c + row * a->h) * (int64_t)p->io_bytes;
+}
+
+static int64_t claim_of(const fc_plan *p, int64_t items, int threads)
+{
+    const double item_seconds = p->seconds / (double)items;
+    const int64_t useful =
+        item_seconds > CLAIM_SECONDS ? 1 : (int64_t)(CLAIM_SECONDS / item_seconds);
+    return fc_max(1, fc_min(useful, items / (4 * threads)));
+}
+
+static double bias_at(const fc_plan *p, const void *bias, int64_t k)
+{
+    float value;
+    if (!bias)
+        return 0;
+    switch (p->desc.dtype) {
+    case FC_FLOAT64:
+        return ((const double *)bias)[k];
+    case FC_FLOAT32:
+        return ((const float *)bias)[k];
+    default:
+        p->kernels->half_to_float((const uint16_t *)bias + k, &value, 1);
+        return value;
+    }
+}
+
+/* Input rows of output rows [row0, row0 + rows) of one channel. */
+static void pack_plane(const fc_plan *p, const struct fc_conv_io *io, int64_t image, int64_t c,
+                       int64_t row0, int64_t rows, char *slab_data, float *converted)
+{
+    const fc_conv_desc *d = &p->desc;
+    const struct blocking *b = p->blocking;
+    const int64_t row_bytes = b->slab_row * (int64_t)p->element_bytes;
+    const int64_t first = row0 * d->stride[0] - d->pad[0], gap = b->row_gap;
+    const int64_t wanted = b->item_rows == 1
+                               ? b->slab_rows
+                               : (rows - 1) * d->stride[0] + (d->kh - 1) * d->dilation[0] + 1;
+    const int64_t begin = first < 0 ? fc_min(wanted, fc_ceil_div(-first, gap)) : 0;
+    const int64_t end =
+        first >= d->h ? begin : fc_max(begin, fc_min(wanted, (d->h - 1 - first) / gap + 1));
+    struct fc_slab slab = {.dst = slab_data,
+                           .dst_channel = b->slab_row,
+                           .width = b->slab_width,
+                           .channels = begin,
+                           .stride = d->stride[1],
+                           .left = d->pad[2],
+                           .phases = b->phases};
+    /* Rows above and below the image are zeros, and stay so when every item has the same ones. */
+    if (b->bands > 1) {
+        p->family->slab(&slab);
+        slab.dst = slab_data + end * row_bytes;
+        slab.channels = wanted - end;
+        p->family->slab(&slab);
+    }
+
+    /* Rows take the place of the packer's channels. */
+    slab.dst = slab_data + begin * row_bytes;
+    slab.src_pixel = 1;
+    slab.src_width = d->w;
+    if (begin == end)
+        return;
+    const char *src = element(p, &io->x, image, c, first + begin * gap);
+    if (d->dtype != FC_FLOAT16) {
+        slab.src = src;
+        slab.src_channel = end - begin > 1 ? io->x.h * gap : 0;
+        slab.channels = end - begin;
+        p->family->slab(&slab);
+        return;
+    }
+    slab.src = converted;
+    slab.channels = 1;
+    for (int64_t i = begin; i < end; i++) {
+        p->kernels->half_to_float((const uint16_t *)src, converted, d->w);
+        p->family->slab(&slab);
+        slab.dst = (char *)slab.dst + row_bytes;
+        if (i + 1 < end)
+            src += io->x.h * gap * (int64_t)p->io_bytes;
+    }
+}
+
+static void run_planes(const fc_plan *p, const struct fc_conv_io *io)
+{
+    const fc_conv_desc *d = &p->desc;
+    const struct blocking *b = p->blocking;
+    const int64_t taps = d->kh * d->kw, copies = p->kg;
+    const int64_t groups = fc_ceil_div(d->c, b->item_channels), items = d->n * groups * b->bands;
+    const int64_t claim = claim_of(p, items, io->threads);
+    const size_t slabs_bytes = p->scratch_bytes - converted_bytes(p);
+    const size_t slab_bytes = slabs_bytes / (size_t)b->item_channels;
+    (void)claim;
+#pragma omp parallel num_threads(io->threads) if (io -> threads > 1)
+    {
+        char *const slabs = io->scratch + (size_t)fc_thread_index() * p->scratch_bytes;
+        float *const converted = (float *)(slabs + slabs_bytes);
+        struct fc_dw_plane plane = {.x_row = b->item_rows == 1 ? 0 : d->stride[0] * b->slab_row,
+                                    .kernel_row =
+                                        (b->item_rows == 1 ? 1 : d->dilation[0]) * b->slab_row,
+                                    .columns = p->runs,
+                                    .kh = d->kh,
+                                    .kw = d->kw,
+                                    .y_row = io->y.h,
+                                    .r_row = io->residual.h,
+                                    .cols = p->ow,
+                                    .act = act_of(p),
+                                    .half = d->dtype == FC_FLOAT16};
+        /* The zeros around the image; and rows that the kernel reads and drops must not hold
+         * denormals by chance, for they are slow. */
+        memset(slabs, 0, slabs_bytes);
+#pragma omp for schedule(dynamic, claim)
+        for (int64_t item = 0; item < items; item++) {
+            const int64_t band = item % b->bands, group = item / b->bands % groups;
+            const int64_t image = item / b->bands / groups, row0 = band * b->item_rows;
+            const int64_t c0 = group * b->item_channels;
+            const int64_t c1 = fc_min(c0 + b->item_channels, d->c);
+            plane.rows = fc_min(b->item_rows, p->oh - row0);
+            for (int64_t c = c0; c < c1; c++)
+                pack_plane(p, io, image, c, row0, plane.rows, slabs + (size_t)(c - c0) * slab_bytes,
+                           converted);
+            for (int64_t k = c0 * copies; k < c1 * copies; k++) {
+                plane.x = slabs + (size_t)(k / copies - c0) * slab_bytes;
+                plane.w = (const char *)io->packed + (size_t)(k * taps) * p->element_bytes;
+                plane.bias = bias_at(p, io->bias, k);
+                plane.y = element(p, &io->y, image, k, row0);
+                plane.residual =
+                    io->residual.data ? element(p, &io->residual, image, k, row0) : NULL;
+                p->family->dw_plane(&plane);
+            }
+        }
+    }
+}
+
+/* One row of output pixels [q0, q0 + pixels), whose windows have the same taps inside the image. */
+static void run_pixels(const fc_plan *p, const struct fc_conv_io *io, const struct fc_dw_pixel *row,
+                       const struct fc_axis *width, int64_t q0, int64_t pixels)
+{
+    const struct fc_span span = fc_span_at(width, q0);
+    const int64_t size = (int64_t)p->element_bytes, io_size = (int64_t)p->io_bytes;
+    /* The span's first tap by its position; none when the window lies outside. */
+    const int64_t j0 =
+        span.count ? (span.first - (q0 * width->stride - width->before)) / width->dilation : 0;
+    struct fc_dw_pixel pixel = *row;
+    pixel.kw = span.count;
+    pixel.x_col = span.count > 1 ? width->dilation * io->x.w : 0; /* a lone tap's may overflow */
+    pixel.x = (const char *)row->x + span.first * io->x.w * io_size;
+    pixel.w = (const char *)row->w + j0 * row->w_col * size;
+    pixel.y = (char *)row->y + q0 * row->y_pixel * io_size;
+    if (row->residual)
+        pixel.residual = (const char *)row->residual + q0 * row->r_pixel * io_size;
+    pixel.pixels = pixels;
+    p->family->dw_pixel(&pixel);
+}
+
+static void run_row(const fc_plan *p, const struct fc_conv_io *io, int64_t image, int64_t i,
+                    const void *bias)
+{
+    const fc_conv_desc *d = &p->desc;
+    const int64_t channels = fc_ceil_div(d->c, p->family->vl) * p->family->vl;
+    const int64_t size = (int64_t)p->element_bytes;
+    const struct fc_axis height = {d->h, d->pad[0], d->kh, d->stride[0], d->dilation[0]};
+    const struct fc_axis width = {d->w, d->pad[2], d->kw, d->stride[1], d->dilation[1]};
+    const struct fc_span rows = fc_span_at(&height, i);
+    const int64_t i0 =
+        rows.count ? (rows.first - (i * height.stride - height.before)) / height.dilation : 0;
+    const struct fc_dw_pixel row = {
+        .x = element(p, &io->x, image, 0, rows.first),
+        .x_pixel = p->ow > 1 ? d->stride[1] * io->x.w : 0,
+        .x_row = rows.count > 1 ? d->dilation[0] * io->x.h : 0,
+        .w = (const char *)io->packed + i0 * d->kw * channels * size,
+        .w_copy = d->kh * d->kw * channels,
+        .w_row = d->kw * channels,
+        .w_col = channels,
+        .kh = rows.count,
+        .bias = bias,
+        .y = element(p, &io->y, image, 0, i),
+        .y_pixel = io->y.w,
+        .residual = io->residual.data ? element(p, &io->residual, image, 0, i) : NULL,
+        .r_pixel = io->residual.w,
+        .channels = d->c,
+        .multiplier = p->kg,
+        .act = act_of(p),
+        .half = d->dtype == FC_FLOAT16};
+    for (int64_t q = 0; q < p->ow;) {
+        int64_t pixels = 1;
+        if (fc_span_at(&width, q).count == d->kw) {
+            /* Every window up to the last that ends inside the image is whole as well. */
+            const int64_t last =
+                (d->w - 1 - (d->kw - 1) * d->dilation[1] + width.before) / width.stride;
+            pixels = fc_min(last, p->ow - 1) - q + 1;
+        }
+        run_pixels(p, io, &row, &width, q, pixels);
+        q += pixels;
+    }
+}
+
+static void run_rows(const fc_plan *p, const struct fc_conv_io *io)
+{
+    const fc_conv_desc *d = &p->desc;
+    const int64_t items = d->n * p->oh;
+    const int64_t claim = claim_of(p, items, io->threads);
+    (void)claim;
+    char *bias = io->scratch;
+    if (d->dtype == FC_FLOAT16 && io->bias)
+        p->kernels->half_to_float(io->bias, (float *)bias, d->k);
+    else if (io->bias)
+        memcpy(bias, io->bias, (size_t)d->k * p->element_bytes);
+    else
+        memset(bias, 0, (size_t)d->k * p->element_bytes);
+#pragma omp parallel for num_threads(io->threads) if (io->threads > 1) schedule(dynamic, claim)
+    for (int64_t item = 0; item < items; item++)
+        run_row(p, io, item / p->oh, item % p->oh, bias);
+}
+
+static void depthwise_run(const fc_plan *p, const struct fc_conv_io *io)
+{
+    if (p->desc.channels_last)
+        run_rows(p, io);
+    else
+        run_planes(p, io);
+}
+
+const struct fc_algorithm fc_depthwise = {
+    .name = "depthwise",
+    .supports = depthwise_supports,
+    .cost = depthwise_cost,
+    .blocking_bytes = sizeof(struct blocking),
+    .prepare = depthwise_prepare,
+    .pack = depthwise_pack,
+    .run = depthwise_run,
+};

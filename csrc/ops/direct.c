@@ -1,0 +1,193 @@
+/* Direct convolution: the dense tile reads its pixels from a padded slab of input rows.
+ *
+ * Slab: [input row][channel][phase of the stride][column], zeros where the padding is.  Output
+ * pixel q of a row finds tap j of the window at phase (j * dilation) mod stride, column q + j *
+ * dilation / stride, so neighbouring pixels are neighbours in memory whatever the stride. */
+#include <stdint.h>
+
+#include "base/checked.h"
+#include "base/memory.h"
+#include "kernels/kernels.h"
+#include "ops/dense.h"
+#include "ops/ops.h"
+
+/* Channels that one run of taps walks before the window moves on: their pixels, three cache lines
+ * each, stay in a quarter of L1 while the window's columns read them again. */
+static const int64_t RUN_CHANNELS = 32;
+
+static int64_t greatest_common_divisor(int64_t a, int64_t b)
+{
+    while (b) {
+        const int64_t r = a % b;
+        a = b;
+        b = r;
+    }
+    return a;
+}
+
+static int64_t slab_width(const fc_plan *p)
+{
+    return p->ow + (p->desc.kw - 1) * p->desc.dilation[1] / p->desc.stride[1];
+}
+
+static const char *direct_supports(const fc_plan *p)
+{
+    const fc_conv_desc *d = &p->desc;
+    if (d->stride[1] > 64)
+        return "it takes strides up to 64 along the width";
+    /* Each factor alone is bounded first, so that no product can wrap. */
+    const int64_t limit = FC_SLAB_BYTES_MAX / (int64_t)p->element_bytes;
+    int64_t elements;
+    const int64_t span = (d->kh - 1) * d->dilation[0] + 1;
+    if (slab_width(p) > limit || span > limit || d->cg > limit || d->stride[1] > limit ||
+        fc_mul_overflows(slab_width(p) * d->stride[1], d->cg, &elements) ||
+        fc_mul_overflows(elements, span, &elements) || elements > limit)
+        return "the padded input rows of one output row do not fit 3.5 MB";
+    return NULL;
+}
+
+static double direct_cost(const fc_plan *p)
+{
+    const fc_conv_desc *d = &p->desc;
+    const double rows =
+        (double)p->oh * (double)d->stride[0] + (double)(d->kh - 1) * (double)d->dilation[0];
+    return fc_dense_cost(p, (double)d->n * (double)d->c * rows * (double)slab_width(p) *
+                                (double)d->stride[1]);
+}
+
+/* The reduction as runs.  With enough channels a run walks channels at one tap of the window; in
+ * first layers it walks the taps of one window row that share a phase. */
+static fc_status list_taps(fc_plan *p)
+{
+    const fc_conv_desc *d = &p->desc;
+    struct fc_dense_blocking *b = p->blocking;
+    const int64_t sw = d->stride[1], dw = d->dilation[1];
+    const int64_t channel = b->slab_width * sw; /* elements */
+    const int64_t common = greatest_common_divisor(sw, dw);
+    const int64_t period = sw / common; /* taps of the window from one phase to its next visit */
+    const int by_channel = d->cg >= 4 || d->cg >= fc_ceil_div(d->kw, period);
+    const int64_t channel_runs = fc_ceil_div(d->cg, RUN_CHANNELS);
+    const int64_t runs =
+        d->kh * (by_channel ? d->kw * channel_runs : d->cg * fc_min(period, d->kw));
+
+    p->runs = fc_object_new((size_t)runs * sizeof *p->runs);
+    p->place = fc_object_new((size_t)b->taps * sizeof *p->place);
+    if (!p->runs || !p->place)
+        return FC_NO_MEMORY;
+    p->run_count = runs;
+    b->tap_step = by_channel ? channel : dw / common;
+    b->phases = 0;
+    struct fc_run *run = p->runs;
+    int32_t taken = 0;
+    for (int64_t i = 0; i < d->kh; i++) {
+        const int64_t row = i * d->dilation[0] * b->slab_row;
+        for (int64_t outer = 0; outer < (by_channel ? channel_runs : d->cg); outer++)
+            for (int64_t j = 0; j < (by_channel ? d->kw : fc_min(period, d->kw)); j++, run++) {
+                const int64_t c0 = by_channel ? outer * RUN_CHANNELS : outer;
+                run->offset =
+                    (int32_t)(row + c0 * channel + j * dw % sw * b->slab_width + j * dw / sw);
+                run->count = (int32_t)(by_channel ? fc_min(RUN_CHANNELS, d->cg - c0)
+                                                  : fc_ceil_div(d->kw - j, period));
+                b->phases |= (uint64_t)1 << (j * dw % sw);
+                for (int64_t t = 0; t < run->count; t++) {
+                    const int64_t c = by_channel ? c0 + t : c0,
+                                  column = by_channel ? j : j + t * period;
+                    p->place[(c * d->kh + i) * d->kw + column] = taken++;
+                }
+            }
+    }
+    return FC_OK;
+}
+
+static fc_status direct_prepare(fc_plan *p)
+{
+    const fc_conv_desc *d = &p->desc;
+    struct fc_dense_blocking *b = p->blocking;
+    const int64_t mr = p->family->mr;
+    b->taps = d->cg * d->kh * d->kw;
+    b->lines = p->oh;
+    b->line_pixels = p->ow;
+    b->by_line = fc_dense_by_line(p, b->taps, p->ow, 0);
+    b->strips = b->by_line ? 1 : fc_ceil_div(p->ow, mr);
+    b->tile_rows =
+        b->by_line || b->strips > 1 ? 1 : fc_min(fc_min(p->family->rows, mr / p->ow), p->oh);
+    b->slab_width = slab_width(p);
+    b->slab_row = d->cg * d->stride[1] * b->slab_width;
+    b->row_step = d->stride[0];
+    b->line_step = b->row_step * b->slab_row;
+    b->row_span = (d->kh - 1) * d->dilation[0] + 1;
+    const int64_t row_bytes = b->slab_row * (int64_t)p->element_bytes;
+    while (b->tile_rows > 1 &&
+           ((b->tile_rows - 1) * b->row_step + b->row_span) * row_bytes > FC_SLAB_BYTES_MAX)
+        b->tile_rows--;
+    const fc_status status = list_taps(p);
+    if (status)
+        return status;
+    fc_dense_prepare(p);
+    fc_dense_reserve_row(p, d->channels_last ? d->w * d->cg : d->w);
+    return FC_OK;
+}
+
+static void pack_rows(const fc_plan *p, const struct fc_conv_io *io, struct fc_dense_slab *s)
+{
+    const fc_conv_desc *d = &p->desc;
+    const struct fc_dense_blocking *b = p->blocking;
+    const int half = d->dtype == FC_FLOAT16;
+    const int64_t size = (int64_t)p->element_bytes;
+    const int64_t first = s->line0 * b->row_step;
+    const int64_t last = (s->line1 - 1) * b->row_step + b->row_span;
+    const char *image = (const char *)io->x.data +
+                        (s->image * io->x.n + s->group * d->cg * io->x.c) * (int64_t)p->io_bytes;
+    struct fc_slab slab = {.dst_channel = b->slab_width * d->stride[1],
+                           .width = b->slab_width,
+                           .src_channel = io->x.c,
+                           .src_pixel = io->x.w,
+                           .src_width = d->w,
+                           .channels = d->cg,
+                           .stride = d->stride[1],
+                           .left = d->pad[2],
+                           .phases = b->phases};
+    for (int64_t row = first; row < last; row++) {
+        const int64_t ih = row - d->pad[0];
+        slab.dst = (char *)s->scratch + (row - first) * b->slab_row * size;
+        if (ih < 0 || ih >= d->h) {
+            slab.src = NULL;
+            p->family->slab(&slab);
+            continue;
+        }
+        const char *src = image + ih * io->x.h * (int64_t)p->io_bytes;
+        if (!half) {
+            slab.src = src;
+            p->family->slab(&slab);
+        } else if (d->channels_last) {
+            fc_dense_convert(p, src, io->x.w, d->w, d->cg, s->row);
+            slab.src = s->row;
+            slab.src_pixel = d->cg;
+            p->family->slab(&slab);
+        } else {
+            slab.channels = 1;
+            slab.src = s->row;
+            for (int64_t c = 0; c < d->cg; c++) {
+                p->kernels->half_to_float((const uint16_t *)src + c * io->x.c, s->row, d->w);
+                p->family->slab(&slab);
+                slab.dst = (char *)slab.dst + slab.dst_channel * size;
+            }
+            slab.channels = d->cg;
+        }
+    }
+}
+
+static void direct_run(const fc_plan *p, const struct fc_conv_io *io)
+{
+    fc_dense_run(p, io, pack_rows);
+}
+
+const struct fc_algorithm fc_direct = {
+    .name = "direct",
+    .supports = direct_supports,
+    .cost = direct_cost,
+    .blocking_bytes = sizeof(struct fc_dense_blocking),
+    .prepare = direct_prepare,
+    .pack = fc_dense_pack_weights,
+    .run = direct_run,
+};

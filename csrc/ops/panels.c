@@ -1,0 +1,244 @@
+/* im2col and 1x1 convolution: the dense tile reads its pixels from panels.
+ *
+ * A panel holds all taps of at most mr output pixels, [tap][pixel], so no more of the im2col matrix
+ * ever exists than what stays in L2.  Taps are ordered (row of the window, column, channel).  A 1x1
+ * window without padding is the same with nothing to replicate: its pixels are copied across output
+ * rows in one go, and a short reduction is done by dense lines, straight from the input where its
+ * planes have no gaps. */
+#include <stdint.h>
+
+#include "base/checked.h"
+#include "base/memory.h"
+#include "kernels/kernels.h"
+#include "ops/dense.h"
+#include "ops/ops.h"
+
+/* float16 pixels up to so far apart are converted with what lies between them, for speed; others
+ * one by one, for the memory that the stretch would take. */
+enum { STRETCH_MAX = 4 };
+
+static const char *serves_all(const fc_plan *p)
+{
+    (void)p;
+    return NULL;
+}
+
+static const char *pointwise_supports(const fc_plan *p)
+{
+    const fc_conv_desc *d = &p->desc;
+    if (d->kh != 1 || d->kw != 1)
+        return "it takes 1x1 windows";
+    if (d->pad[0] || d->pad[1] || d->pad[2] || d->pad[3])
+        return "it takes no padding";
+    return NULL;
+}
+
+static double panels_cost(const fc_plan *p)
+{
+    const fc_conv_desc *d = &p->desc;
+    return fc_dense_cost(p, (double)d->n * (double)d->c * (double)(d->kh * d->kw) *
+                                (double)(p->oh * p->ow));
+}
+
+/* A copy less than direct: its panels need no border and no unused row. */
+static double pointwise_cost(const fc_plan *p)
+{
+    return 0.95 * panels_cost(p);
+}
+
+/* One run over all taps, whose order in the weights is (channel, window position). */
+static fc_status list_taps(fc_plan *p)
+{
+    const int64_t window = p->desc.kh * p->desc.kw;
+    const struct fc_dense_blocking *b = p->blocking;
+    p->runs = fc_object_new(sizeof *p->runs);
+    p->place = fc_object_new((size_t)b->taps * sizeof *p->place);
+    if (!p->runs || !p->place)
+        return FC_NO_MEMORY;
+    p->run_count = 1;
+    p->runs[0] = (struct fc_run){0, (int32_t)b->taps};
+    for (int64_t c = 0; c < p->desc.cg; c++)
+        for (int64_t t = 0; t < window; t++)
+            p->place[c * window + t] = (int32_t)(t * p->desc.cg + c);
+    return FC_OK;
+}
+
+static fc_status finish_panels(fc_plan *p)
+{
+    const fc_conv_desc *d = &p->desc;
+    struct fc_dense_blocking *b = p->blocking;
+    b->lines = fc_ceil_div(p->oh * p->ow, b->line_pixels);
+    b->slab_row = b->taps * b->line_pixels;
+    b->tile_rows = b->strips = b->row_step = b->row_span = 1;
+    const fc_status status = list_taps(p);
+    if (status)
+        return status;
+    fc_dense_prepare(p);
+    const int64_t pixels = fc_min(p->ow, b->item_lines * b->line_pixels);
+    fc_dense_reserve_row(p, pixels * (d->channels_last ? d->cg : STRETCH_MAX));
+    return FC_OK;
+}
+
+static fc_status im2col_prepare(fc_plan *p)
+{
+    const fc_conv_desc *d = &p->desc;
+    struct fc_dense_blocking *b = p->blocking;
+    const int64_t pixels = p->oh * p->ow;
+    b->taps = d->cg * d->kh * d->kw;
+    /* Equal panels, and narrower ones where a reduction is so long that a full one would not fit.
+     */
+    b->line_pixels = fc_ceil_div(pixels, fc_ceil_div(pixels, p->family->mr));
+    while (b->line_pixels > 1 &&
+           b->line_pixels * b->taps > FC_SLAB_BYTES_MAX / (int64_t)p->element_bytes)
+        b->line_pixels = fc_ceil_div(b->line_pixels, 2);
+    b->line_step = b->taps * b->line_pixels;
+    b->tap_step = b->line_pixels;
+    return finish_panels(p);
+}
+
+static int unit_stride(const fc_plan *p)
+{
+    return p->desc.stride[0] == 1 && p->desc.stride[1] == 1;
+}
+
+static fc_status pointwise_prepare(fc_plan *p)
+{
+    struct fc_dense_blocking *b = p->blocking;
+    if (!fc_dense_by_line(p, p->desc.cg, p->oh * p->ow, unit_stride(p)))
+        return im2col_prepare(p);
+    b->taps = p->desc.cg;
+    b->by_line = 1;
+    /* Two vectors of each channel: a page of the input serves two tiles before the next is touched.
+     */
+    b->line_pixels = b->line_step = 2 * p->family->vl;
+    return finish_panels(p);
+}
+
+/* Copies `count` pixels of every channel, zeros when src is NULL, to the panels from flat pixel q
+ * on. */
+static void copy_pixels(const fc_plan *p, struct fc_panel *panel, const char *src, int64_t q,
+                        int64_t count, float *row)
+{
+    if (count <= 0)
+        return;
+    panel->q0 = q;
+    panel->count = count;
+    panel->src = src;
+    if (!src || p->desc.dtype != FC_FLOAT16) {
+        p->family->panel(panel);
+        return;
+    }
+    struct fc_panel converted = *panel;
+    converted.src = row;
+    if (p->desc.channels_last) {
+        fc_dense_convert(p, src, panel->src_pixel, count, panel->channels, row);
+        converted.src_pixel = panel->channels;
+        p->family->panel(&converted);
+        return;
+    }
+    converted.channels = 1;
+    if (panel->src_pixel > STRETCH_MAX)
+        converted.src_pixel = 1;
+    for (int64_t c = 0; c < panel->channels; c++) {
+        const uint16_t *from = (const uint16_t *)src + c * panel->src_channel;
+        if (panel->src_pixel > STRETCH_MAX)
+            fc_dense_convert(p, from, panel->src_pixel, count, 1, row);
+        else
+            p->kernels->half_to_float(from, row, (count - 1) * panel->src_pixel + 1);
+        p->family->panel(&converted);
+        converted.dst = (char *)converted.dst + panel->mr * (int64_t)p->element_bytes;
+    }
+}
+
+/* The columns of one output row [begin, end) whose tap j lies inside the image. */
+static void inside(const fc_conv_desc *d, int64_t j, int64_t begin, int64_t end, int64_t *first,
+                   int64_t *last)
+{
+    const int64_t shift = d->pad[2] - j * d->dilation[1], sw = d->stride[1];
+    *first = fc_min(end, fc_max(begin, shift > 0 ? fc_ceil_div(shift, sw) : 0));
+    const int64_t room = d->w + shift; /* columns q with q * sw < room */
+    *last = fc_max(*first, fc_min(end, room > 0 ? fc_ceil_div(room, sw) : 0));
+}
+
+static void pack_panels(const fc_plan *p, const struct fc_conv_io *io, struct fc_dense_slab *s)
+{
+    const fc_conv_desc *d = &p->desc;
+    const struct fc_dense_blocking *b = p->blocking;
+    const int64_t io_size = (int64_t)p->io_bytes, sw = d->stride[1];
+    const int64_t start = s->line0 * b->line_pixels;
+    const int64_t stop = fc_min(s->line1 * b->line_pixels, p->oh * p->ow);
+    const char *image =
+        (const char *)io->x.data + (s->image * io->x.n + s->group * d->cg * io->x.c) * io_size;
+    const int whole_rows = d->kh == 1 && d->kw == 1 && unit_stride(p) && p->ow == d->w &&
+                           io->x.h == d->w * io->x.w && d->dtype != FC_FLOAT16 &&
+                           !(d->pad[0] | d->pad[1] | d->pad[2] | d->pad[3]);
+    if (b->by_line) { /* the item is one panel */
+        s->tap_step = (s->line1 - s->line0) * b->line_pixels;
+        if (whole_rows) {
+            s->slab = image + start * io_size;
+            s->tap_step = io->x.c;
+            s->in_place = 1;
+            return;
+        }
+    }
+    struct fc_panel panel = {
+        .dst = s->scratch,
+        .dst_tile = b->slab_row,
+        .mr = s->tap_step,
+        .src_channel = io->x.c,
+        /* A lone pixel's step is never taken, and may be too large to compute. */
+        .src_pixel = p->ow > 1 ? io->x.w * sw : io->x.w,
+        .channels = d->cg};
+    if (whole_rows) { /* input rows follow each other as output rows do: one run of pixels */
+        copy_pixels(p, &panel, image + start * io->x.w * io_size, 0, stop - start, s->row);
+        return;
+    }
+    for (int64_t i = 0; i < d->kh; i++)
+        for (int64_t j = 0; j < d->kw; j++) {
+            panel.dst =
+                (char *)s->scratch + (i * d->kw + j) * d->cg * panel.mr * (int64_t)p->element_bytes;
+            for (int64_t q = start; q < stop;) {
+                const int64_t oh = q / p->ow, begin = q % p->ow;
+                const int64_t end = fc_min(p->ow, begin + stop - q);
+                const int64_t ih = oh * d->stride[0] - d->pad[0] + i * d->dilation[0];
+                int64_t first = end, last = end;
+                if (ih >= 0 && ih < d->h)
+                    inside(d, j, begin, end, &first, &last);
+                const int64_t at = q - start - begin;
+                copy_pixels(p, &panel, NULL, at + begin, first - begin, s->row);
+                if (last > first)
+                    copy_pixels(p, &panel,
+                                image + (ih * io->x.h +
+                                         (first * sw - d->pad[2] + j * d->dilation[1]) * io->x.w) *
+                                            io_size,
+                                at + first, last - first, s->row);
+                copy_pixels(p, &panel, NULL, at + last, end - last, s->row);
+                q += end - begin;
+            }
+        }
+}
+
+static void panels_run(const fc_plan *p, const struct fc_conv_io *io)
+{
+    fc_dense_run(p, io, pack_panels);
+}
+
+const struct fc_algorithm fc_im2col = {
+    .name = "im2col",
+    .supports = serves_all,
+    .cost = panels_cost,
+    .blocking_bytes = sizeof(struct fc_dense_blocking),
+    .prepare = im2col_prepare,
+    .pack = fc_dense_pack_weights,
+    .run = panels_run,
+};
+
+const struct fc_algorithm fc_pointwise = {
+    .name = "pointwise",
+    .supports = pointwise_supports,
+    .cost = pointwise_cost,
+    .blocking_bytes = sizeof(struct fc_dense_blocking),
+    .prepare = pointwise_prepare,
+    .pack = fc_dense_pack_weights,
+    .run = panels_run,
+};

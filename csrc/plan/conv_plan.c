@@ -1,0 +1,268 @@
+/* The planner of convolutions: validation, sizes, and the choice among the algorithms. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/memory.h"
+#include "base/threads.h"
+#include "kernels/kernels.h"
+#include "ops/ops.h"
+#include "plan/planning.h"
+
+/* Every way to convolve; the least cost wins, the first of equals. */
+static const struct fc_algorithm *const algorithms[] = {&fc_depthwise, &fc_pointwise, &fc_direct,
+                                                        &fc_im2col};
+enum { ALGORITHM_COUNT = sizeof algorithms / sizeof *algorithms };
+
+_Static_assert((int)FC_ACT_CLIP == (int)FC_CLIP && (int)FC_ACT_NONE == (int)FC_NONE &&
+                   FC_ACTIVATION_COUNT == FC_CLIP + 1,
+               "kernels number the activations as fastconv.h does");
+
+static fc_status validate(const fc_conv_desc *d, fc_error *error)
+{
+    const struct {
+        const char *name;
+        int64_t value, least;
+    } checks[] = {{"input batch size", d->n, 0},
+                  {"input channels", d->c, 1},
+                  {"weight output channels", d->k, 1},
+                  {"weight input channels", d->cg, 1},
+                  {"weight height", d->kh, 1},
+                  {"weight width", d->kw, 1},
+                  {"groups", d->groups, 1}};
+    fc_status status;
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+        if ((status = fc_check_least(checks[i].name, checks[i].value, checks[i].least, error)))
+            return status;
+    if (d->c % d->groups)
+        return fc_fail(error, FC_INVALID, "groups %lld does not divide the input's %lld channels",
+                       (long long)d->groups, (long long)d->c);
+    if (d->k % d->groups)
+        return fc_fail(error, FC_INVALID,
+                       "groups %lld does not divide the weight's %lld output channels",
+                       (long long)d->groups, (long long)d->k);
+    if (d->cg != d->c / d->groups)
+        return fc_fail(error, FC_INVALID,
+                       "weight has %lld input channels per group, input has %lld in %lld group%s",
+                       (long long)d->cg, (long long)d->c, (long long)d->groups,
+                       d->groups == 1 ? "" : "s");
+    return FC_OK;
+}
+
+static fc_status find_sizes(fc_plan *p, fc_error *error)
+{
+    const fc_conv_desc *d = &p->desc;
+    int64_t remainder, taps;
+    fc_status status = fc_out_size("height", d->h, d->pad[0], d->pad[1], d->kh, d->stride[0],
+                                   d->dilation[0], 0, &p->oh, &remainder, error);
+    if (!status)
+        status = fc_out_size("width", d->w, d->pad[2], d->pad[3], d->kw, d->stride[1],
+                             d->dilation[1], 0, &p->ow, &remainder, error);
+    /* As it will be packed: float16 in float. */
+    if (!status)
+        status = fc_check_bytes("input", d->n, d->c, d->h, d->w, p->element_bytes, error);
+    /* A block of channels is packed whole, so that one channel may take the place of nr. */
+    if (!status)
+        status = fc_check_bytes("weight", d->k, d->cg, d->kh, d->kw,
+                                p->element_bytes * (size_t)p->family->nr, error);
+    if (!status)
+        status = fc_check_bytes("output", d->n, d->k, p->oh, p->ow, p->io_bytes, error);
+    if (status)
+        return status;
+    if (fc_mul_overflows(d->cg, d->kh * d->kw, &taps) || taps > INT32_MAX)
+        return fc_fail(error, FC_NO_MEMORY, "weight has more than 2^31 taps per output channel");
+    p->kg = d->k / d->groups;
+    const double flops =
+        2.0 * (double)d->n * (double)d->k * (double)p->oh * (double)p->ow * (double)taps;
+    p->flops = flops < 9e18 ? (int64_t)flops : INT64_MAX;
+    return FC_OK;
+}
+
+static fc_status choose(fc_plan *p, const char *name, fc_error *error)
+{
+    if (strcmp(name, "auto") != 0) {
+        for (int i = 0; i < ALGORITHM_COUNT; i++) {
+            if (strcmp(name, algorithms[i]->name) != 0)
+                continue;
+            const char *reason = algorithms[i]->supports(p);
+            if (reason)
+                return fc_fail(
+                    error, FC_UNSUPPORTED,
+                    "algorithm '%s' cannot serve a %lldx%lld window over an input of %lld x "
+                    "%lld in %lld groups: %s",
+                    name, (long long)p->desc.kh, (long long)p->desc.kw, (long long)p->desc.h,
+                    (long long)p->desc.w, (long long)p->desc.groups, reason);
+            p->algorithm = algorithms[i];
+            p->seconds = algorithms[i]->cost(p);
+            snprintf(p->why, sizeof p->why, "forced");
+            return FC_OK;
+        }
+        char known[160] = "auto";
+        for (size_t i = 0, used = strlen(known); i < ALGORITHM_COUNT && used < sizeof known; i++)
+            used +=
+                (size_t)snprintf(known + used, sizeof known - used, ", %s", algorithms[i]->name);
+        return fc_fail(error, FC_INVALID, "algorithm '%.40s' is not one of %s", name, known);
+    }
+    const struct fc_algorithm *second = NULL;
+    double second_seconds = 0;
+    for (int i = 0; i < ALGORITHM_COUNT; i++) {
+        const struct fc_algorithm *a = algorithms[i];
+        if (a->supports(p))
+            continue;
+        const double seconds = a->cost(p);
+        if (!p->algorithm || seconds < p->seconds) {
+            second = p->algorithm;
+            second_seconds = p->seconds;
+            p->algorithm = a;
+            p->seconds = seconds;
+        } else if (!second || seconds < second_seconds) {
+            second = a;
+            second_seconds = seconds;
+        }
+    }
+    if (second)
+        snprintf(p->why, sizeof p->why, "estimated %.3g ms on one thread; next best: %s, %.3g ms",
+                 p->seconds * 1e3, second->name, second_seconds * 1e3);
+    else
+        snprintf(p->why, sizeof p->why, "the only algorithm that serves");
+    return FC_OK;
+}
+
+/* The problem without the choice; p is zeroed but for its level. */
+static fc_status state(fc_plan *p, const fc_conv_desc *desc, fc_error *error)
+{
+    p->desc = *desc;
+    p->kernels = fc_level_kernels(p->level);
+    if (!p->kernels)
+        return fc_fail(error, FC_UNSUPPORTED, "level %s is not available", fc_level_name(p->level));
+    p->family = desc->dtype == FC_FLOAT64 ? p->kernels->f64 : p->kernels->f32;
+    p->element_bytes = desc->dtype == FC_FLOAT64 ? 8 : 4;
+    p->io_bytes = fc_dtype_bytes(desc->dtype);
+    const fc_status status = validate(desc, error);
+    return status ? status : find_sizes(p, error);
+}
+
+fc_status fc_conv_size(const fc_conv_desc *desc, int64_t *oh, int64_t *ow, fc_error *error)
+{
+    fc_plan plan = {.level = fc_level_current()};
+    const fc_status status = state(&plan, desc, error);
+    *oh = plan.oh;
+    *ow = plan.ow;
+    return status;
+}
+
+fc_status fc_plan_create(const fc_conv_desc *desc, const char *algorithm, fc_level level,
+                         fc_plan **plan, fc_error *error)
+{
+    fc_plan *p = fc_object_new(sizeof *p);
+    if (!p)
+        return fc_fail(error, FC_NO_MEMORY, "no memory for a plan");
+    p->level = level;
+    fc_status status = state(p, desc, error);
+    if (!status)
+        status = choose(p, algorithm, error);
+    if (!status && !(p->blocking = fc_object_new(p->algorithm->blocking_bytes)))
+        status = fc_fail(error, FC_NO_MEMORY, "no memory for a plan");
+    if (!status && (status = p->algorithm->prepare(p)))
+        fc_fail(error, status, "no memory for a plan of %lld taps",
+                (long long)(desc->cg * desc->kh * desc->kw));
+    if (status) {
+        fc_plan_destroy(p);
+        return status;
+    }
+    *plan = p;
+    return FC_OK;
+}
+
+void fc_plan_destroy(fc_plan *p)
+{
+    if (!p)
+        return;
+    fc_object_free(p->runs);
+    fc_object_free(p->place);
+    fc_object_free(p->blocking);
+    fc_object_free(p);
+}
+
+void fc_plan_describe(const fc_plan *p, fc_plan_info *info)
+{
+    *info = (fc_plan_info){.algorithm = p->algorithm->name,
+                           .level = p->kernels->name,
+                           .oh = p->oh,
+                           .ow = p->ow,
+                           .flops = p->flops,
+                           .packed_bytes = p->packed_bytes,
+                           .scratch_bytes = p->scratch_bytes,
+                           .threads = fc_threads_wanted(p->seconds),
+                           .blocking = p->blocking_text,
+                           .why = p->why};
+}
+
+fc_status fc_plan_pack(const fc_plan *p, const void *weight, void *packed, fc_error *error)
+{
+    if (p->desc.dtype != FC_FLOAT16) {
+        p->algorithm->pack(p, weight, packed);
+        return FC_OK;
+    }
+    const int64_t count = p->desc.k * p->desc.cg * p->desc.kh * p->desc.kw;
+    float *converted = fc_memory_take((size_t)count * sizeof *converted);
+    if (!converted)
+        return fc_fail(error, FC_NO_MEMORY, "no memory to convert a weight of %lld elements",
+                       (long long)count);
+    p->kernels->half_to_float(weight, converted, count);
+    p->algorithm->pack(p, converted, packed);
+    fc_memory_give(converted);
+    return FC_OK;
+}
+
+/* NumPy leaves the stride of an axis of length 1 open; the drivers take the innermost one to be 1.
+ */
+static void settle_strides(fc_array *a, int64_t c, int64_t w, int channels_last)
+{
+    if (channels_last && c == 1)
+        a->c = 1;
+    if (!channels_last && w == 1)
+        a->w = 1;
+}
+
+fc_status fc_plan_run(const fc_plan *p, const fc_array *input, const void *packed, const void *bias,
+                      const fc_array *residual, const fc_array *output, fc_error *error)
+{
+    const fc_conv_desc *d = &p->desc;
+    if (d->n == 0)
+        return FC_OK;
+    struct fc_conv_io io = {.x = *input,
+                            .y = *output,
+                            .residual = *residual,
+                            .packed = packed,
+                            .bias = bias,
+                            .threads = fc_threads_for(p->seconds)};
+    settle_strides(&io.x, d->c, d->w, d->channels_last);
+    settle_strides(&io.y, d->k, p->ow, d->channels_last);
+    settle_strides(&io.residual, d->k, p->ow, d->channels_last);
+    io.scratch = fc_scratch_take((size_t)io.threads * p->scratch_bytes);
+    if (!io.scratch)
+        return fc_fail(error, FC_NO_MEMORY, "no memory for a workspace of %lld bytes",
+                       (long long)((size_t)io.threads * p->scratch_bytes));
+    p->algorithm->run(p, &io);
+    fc_scratch_give(io.scratch);
+    return FC_OK;
+}
+
+uint64_t fc_plan_packing(const fc_plan *p)
+{
+    /* FNV-1a (Fowler, Noll, Vo) over all that decides the packed bytes. */
+    const int64_t taps = p->desc.cg * p->desc.kh * p->desc.kw;
+    const int64_t parts[] = {(int64_t)p->level, (int64_t)p->element_bytes, (int64_t)p->packed_bytes,
+                             p->desc.channels_last};
+    const unsigned char *bytes = (const unsigned char *)parts;
+    const uint64_t prime = 0x100000001b3u;
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < sizeof parts; i++)
+        hash = (hash ^ bytes[i]) * prime;
+    for (const char *c = p->algorithm->name; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * prime;
+    for (int64_t i = 0; p->place && i < taps; i++)
+        hash = (hash ^ (uint64_t)p->place[i]) * prime;
+    return hash;
+}

@@ -1,0 +1,27 @@
+/* What the files of the planner share. */
+#ifndef FC_PLAN_PLANNING_H
+#define FC_PLAN_PLANNING_H
+
+#include "base/plan.h"
+
+/* Fills the error with a printf-style message and returns the status. */
+fc_status fc_fail(fc_error *error, fc_status status, const char *format, ...)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 3, 4)))
+#endif
+    ;
+
+/* NULL when the level is not built in or this CPU lacks it. */
+const struct fc_kernels *fc_level_kernels(fc_level level);
+
+/* Fails when a value is below its least; name as the user knows the argument. */
+fc_status fc_check_least(const char *name, int64_t value, int64_t least, fc_error *error);
+
+/* The product of four sizes and an element size, or FC_NO_MEMORY when no array can be that large.
+ */
+fc_status fc_check_bytes(const char *what, int64_t n, int64_t c, int64_t h, int64_t w,
+                         size_t element_bytes, fc_error *error);
+
+size_t fc_dtype_bytes(fc_dtype dtype);
+
+#endif

@@ -1,0 +1,95 @@
+/* Sizes and messages: the one place for output sizes, and the checks that every operator shares. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/checked.h"
+#include "plan/planning.h"
+
+/* No axis, padded, may be longer: sums and products of a few of them with small factors stay within
+ * 64 bits. */
+static const int64_t SIZE_MAX_AXIS = (int64_t)1 << 58;
+
+fc_status fc_fail(fc_error *error, fc_status status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    error->status = status;
+    vsnprintf(error->message, sizeof error->message, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+fc_status fc_check_least(const char *name, int64_t value, int64_t least, fc_error *error)
+{
+    if (value >= least)
+        return FC_OK;
+    return fc_fail(error, FC_INVALID, "%s must be at least %lld, got %lld", name, (long long)least,
+                   (long long)value);
+}
+
+size_t fc_dtype_bytes(fc_dtype dtype)
+{
+    static const unsigned char bytes[FC_DTYPE_COUNT] = {
+        [FC_FLOAT16] = 2, [FC_FLOAT32] = 4, [FC_FLOAT64] = 8, [FC_INT8] = 1,
+        [FC_INT16] = 2,   [FC_INT32] = 4,   [FC_INT64] = 8,   [FC_UINT8] = 1,
+        [FC_UINT16] = 2,  [FC_UINT32] = 4,  [FC_UINT64] = 8};
+    return bytes[dtype];
+}
+
+fc_status fc_check_bytes(const char *what, int64_t n, int64_t c, int64_t h, int64_t w,
+                         size_t element_bytes, fc_error *error)
+{
+    int64_t bytes = (int64_t)element_bytes;
+    /* An empty batch counts as one image: the sizes of one are computed with all the same. */
+    if (fc_mul_overflows(bytes, fc_max(n, 1), &bytes) || fc_mul_overflows(bytes, c, &bytes) ||
+        fc_mul_overflows(bytes, h, &bytes) || fc_mul_overflows(bytes, w, &bytes))
+        return fc_fail(error, FC_NO_MEMORY,
+                       "%s of %lld x %lld x %lld x %lld is larger than any memory", what,
+                       (long long)n, (long long)c, (long long)h, (long long)w);
+    return FC_OK;
+}
+
+fc_status fc_out_size(const char *axis, int64_t size, int64_t pad_begin, int64_t pad_end,
+                      int64_t kernel, int64_t stride, int64_t dilation, int ceil_mode, int64_t *out,
+                      int64_t *remainder, fc_error *error)
+{
+    fc_status status;
+    char name[48];
+    const struct {
+        const char *name;
+        int64_t value, least;
+    } checks[] = {{"kernel size", kernel, 1}, {"stride", stride, 1},   {"dilation", dilation, 1},
+                  {"padding", pad_begin, 0},  {"padding", pad_end, 0}, {"input size", size, 1}};
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
+        snprintf(name, sizeof name, "%s along the %.20s", checks[i].name, axis);
+        if ((status = fc_check_least(name, checks[i].value, checks[i].least, error)))
+            return status;
+    }
+    int64_t padded, span;
+    if (fc_mul_overflows(kernel - 1, dilation, &span) || ++span > SIZE_MAX_AXIS)
+        return fc_fail(error, FC_INVALID,
+                       "kernel of %lld with dilation %lld along the %s is too large",
+                       (long long)kernel, (long long)dilation, axis);
+    if (size > SIZE_MAX_AXIS || pad_begin > SIZE_MAX_AXIS || pad_end > SIZE_MAX_AXIS ||
+        (padded = size + pad_begin + pad_end) > SIZE_MAX_AXIS)
+        return fc_fail(error, FC_INVALID,
+                       "padding %lld and %lld along the %s makes an input of %lld too large",
+                       (long long)pad_begin, (long long)pad_end, axis, (long long)size);
+    /* With ceil_mode a window may hang over the end by less than a stride. */
+    if (span > padded && (!ceil_mode || span - padded >= stride))
+        return fc_fail(
+            error, FC_INVALID,
+            "kernel of %lld with dilation %lld along the %s does not fit the input of %lld "
+            "with padding %lld and %lld",
+            (long long)kernel, (long long)dilation, axis, (long long)size, (long long)pad_begin,
+            (long long)pad_end);
+    *out = span > padded ? 0 : (padded - span) / stride + 1;
+    *remainder = span > padded ? padded : (padded - span) % stride;
+    /* One more window for what is left over, unless it would start in the padding at the end. */
+    if (ceil_mode && *remainder) {
+        int64_t start;
+        if (!fc_mul_overflows(*out, stride, &start) && start < size + pad_begin)
+            ++*out;
+    }
+    return FC_OK;
+}

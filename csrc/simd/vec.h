@@ -1,0 +1,464 @@
+/* One small set of vector operations, per instruction set and element type.
+ *
+ * Parameters, defined by the including file:
+ *   FC_F64           0: float, 1: double
+ *   FC_VEC_AVX512    F + BW + DQ + VL          16 floats or 8 doubles
+ *   FC_VEC_AVX2      AVX2 + FMA + F16C          8 floats or 4 doubles
+ *   FC_VEC_NEON      AArch64                    4 floats or 2 doubles
+ *   (none)           generic                    16-byte GNU vectors, or scalars without them
+ * Defines T (the element), V (the vector), VL (its length), FN(name) (name with the type's suffix)
+ * and the operations below.  + - * / and scalar * vector are the compiler's own on V, and contract
+ * to FMA where the target has it.  Included once per element type; there is no include guard on
+ * purpose.
+ *
+ *   vload(p) vstore(p, v)        unaligned
+ *   vload_n vstore_n             the first n lanes, 0 <= n <= VL; others read as 0, stay untouched
+ *   vload_span(p, lo, hi)        lanes lo <= l < hi of p[0..VL), others 0; p may lie outside
+ *   vset1(x)
+ *   vselect_lt(a, b, x, y)       lane-wise a < b ? x : y
+ *   vfloor_at(lo, a)             a < lo ? lo : a, so that a NaN in a is kept
+ *   vmax(a, b)                   a NaN in either operand is kept
+ *   vround(a)                    to the nearest integer, |a| < 2^22 (float) or 2^51 (double)
+ *   vscale2(a, k)                a * 2^k for integral k within the normal exponents
+ *   vload_t(p, ld, r)            r[i] = lane i of the VL rows p, p + ld, ...: a VL x VL transpose
+ *   vdeinterleave(a, b, &e, &o)  even and odd lanes of the 2 VL elements a, b
+ */
+#ifndef FC_SIMD_VEC_H
+#define FC_SIMD_VEC_H
+#define FC_PASTE_(a, b) a##b
+#define FC_PASTE(a, b) FC_PASTE_(a, b)
+#define FN(name) FC_PASTE(name, FC_SUFFIX)
+#define vload FN(vload)
+#define vstore FN(vstore)
+#define vload_n FN(vload_n)
+#define vstore_n FN(vstore_n)
+#define vload_span FN(vload_span)
+#define vspan FN(vspan)
+#define vload_or FN(vload_or)
+#define vset1 FN(vset1)
+#define vselect_lt FN(vselect_lt)
+#define vfloor_at FN(vfloor_at)
+#define vmax FN(vec_max) /* arm_neon.h has a vmax_f32 of its own */
+#define vround FN(vround)
+#define vscale2 FN(vscale2)
+#define vload_t FN(vload_t)
+#define vdeinterleave FN(vdeinterleave)
+#endif
+
+#undef T
+#undef VL
+#undef V
+#undef VI
+#undef VM
+#undef FC_SUFFIX
+#undef FC_LANE_INT
+#undef FC_EXPONENT_BIAS
+#undef FC_MANTISSA_BITS
+#if FC_F64
+#define T double
+#define FC_SUFFIX _f64
+#define FC_LANE_INT int64_t
+#define FC_EXPONENT_BIAS 1023
+#define FC_MANTISSA_BITS 52
+#else
+#define T float
+#define FC_SUFFIX _f32
+#define FC_LANE_INT int32_t
+#define FC_EXPONENT_BIAS 127
+#define FC_MANTISSA_BITS 23
+#endif
+#define V FN(vec)
+#define VI FN(veci)
+#define VM FN(vecm)
+
+#undef FC_VEC_BYTES
+#if defined(FC_VEC_AVX512)
+#define FC_VEC_BYTES 64
+#elif defined(FC_VEC_AVX2)
+#define FC_VEC_BYTES 32
+#else
+#define FC_VEC_BYTES 16
+#endif
+
+#if defined(__GNUC__)
+#define VL ((int)(FC_VEC_BYTES / sizeof(T)))
+typedef T V __attribute__((vector_size(FC_VEC_BYTES)));
+typedef FC_LANE_INT VI __attribute__((vector_size(FC_VEC_BYTES)));
+typedef T FN(vecu) __attribute__((vector_size(FC_VEC_BYTES), aligned(sizeof(T)), may_alias));
+#define FC_LANE(v, l) ((v)[l])
+FC_INLINE V vload(const T *p)
+{
+    return *(const FN(vecu) *)p;
+}
+FC_INLINE void vstore(T *p, V v)
+{
+    *(FN(vecu) *)p = v;
+}
+/* x - 0 is x for every x, -0 and NaN included, so this is a plain broadcast. */
+FC_INLINE V vset1(T x)
+{
+    return x - (V){0};
+}
+#else /* scalars */
+#undef FC_VEC_BYTES
+#define FC_VEC_BYTES sizeof(T)
+#define VL 1
+typedef T V;
+typedef FC_LANE_INT VI;
+#define FC_LANE(v, l) (v)
+FC_INLINE V vload(const T *p)
+{
+    return *p;
+}
+FC_INLINE void vstore(T *p, V v)
+{
+    *p = v;
+}
+FC_INLINE V vset1(T x)
+{
+    return x;
+}
+#endif
+
+#if defined(FC_VEC_AVX512)
+
+#if FC_F64
+#define FC_MASK __mmask8
+#define FC_512(op) _mm512_##op##_pd
+#else
+#define FC_MASK __mmask16
+#define FC_512(op) _mm512_##op##_ps
+#endif
+typedef FC_MASK VM;
+FC_INLINE VM vspan(int64_t lo, int64_t hi)
+{
+    lo = lo < 0 ? 0 : lo > VL ? VL : lo;
+    hi = hi < lo ? lo : hi > VL ? VL : hi;
+    return (VM)((1u << hi) - (1u << lo));
+}
+FC_INLINE V vload_or(const T *p, VM mask, V other)
+{
+    return FC_512(mask_loadu)(other, mask, p);
+}
+FC_INLINE V vload_span(const T *p, int64_t lo, int64_t hi)
+{
+    return FC_512(maskz_loadu)(vspan(lo, hi), p);
+}
+FC_INLINE V vload_n(const T *p, int64_t n)
+{
+    return FC_512(maskz_loadu)((FC_MASK)((1u << n) - 1), p);
+}
+FC_INLINE void vstore_n(T *p, V v, int64_t n)
+{
+    FC_512(mask_storeu)(p, (FC_MASK)((1u << n) - 1), v);
+}
+FC_INLINE V vselect_lt(V a, V b, V x, V y)
+{
+#if FC_F64
+    return _mm512_mask_blend_pd(_mm512_cmp_pd_mask(a, b, _CMP_LT_OQ), y, x);
+#else
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
+#endif
+}
+/* The instruction returns its second operand when either is NaN. */
+FC_INLINE V vfloor_at(V lo, V a)
+{
+    return FC_512(max)(lo, a);
+}
+/* The instruction returns its second operand when either is NaN, so b's is kept; a's is put back by
+ * its class: table 0x22 says that a NaN of a is to be the result, and anything else is not. */
+FC_INLINE V vmax(V a, V b)
+{
+#if FC_F64
+    return _mm512_fixupimm_pd(_mm512_max_pd(a, b), a, _mm512_set1_epi64(0x22), 0);
+#else
+    return _mm512_fixupimm_ps(_mm512_max_ps(a, b), a, _mm512_set1_epi32(0x22), 0);
+#endif
+}
+#undef FC_MASK
+#undef FC_512
+
+#elif defined(FC_VEC_AVX2)
+
+#if FC_F64
+#define FC_256(op) _mm256_##op##_pd
+#else
+#define FC_256(op) _mm256_##op##_ps
+#endif
+typedef __m256i VM;
+FC_INLINE VM vspan(int64_t lo, int64_t hi)
+{
+    lo = lo < 0 ? 0 : lo > VL ? VL : lo;
+    hi = hi < lo ? lo : hi > VL ? VL : hi;
+#if FC_F64
+    const __m256i lane = _mm256_setr_epi64x(0, 1, 2, 3);
+    return _mm256_andnot_si256(_mm256_cmpgt_epi64(_mm256_set1_epi64x(lo), lane),
+                               _mm256_cmpgt_epi64(_mm256_set1_epi64x(hi), lane));
+#else
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_andnot_si256(_mm256_cmpgt_epi32(_mm256_set1_epi32((int)lo), lane),
+                               _mm256_cmpgt_epi32(_mm256_set1_epi32((int)hi), lane));
+#endif
+}
+FC_INLINE V vload_span(const T *p, int64_t lo, int64_t hi)
+{
+    return FC_256(maskload)(p, vspan(lo, hi));
+}
+FC_INLINE V vload_or(const T *p, VM mask, V other)
+{
+    return FC_256(blendv)(other, FC_256(maskload)(p, mask), (V)mask);
+}
+FC_INLINE V vload_n(const T *p, int64_t n)
+{
+    return FC_256(maskload)(p, vspan(0, n));
+}
+FC_INLINE void vstore_n(T *p, V v, int64_t n)
+{
+    FC_256(maskstore)(p, vspan(0, n), v);
+}
+FC_INLINE V vselect_lt(V a, V b, V x, V y)
+{
+    return FC_256(blendv)(y, x, FC_256(cmp)(a, b, _CMP_LT_OQ));
+}
+FC_INLINE V vfloor_at(V lo, V a)
+{
+    return FC_256(max)(lo, a);
+}
+FC_INLINE V vmax(V a, V b)
+{
+    return FC_256(blendv)(FC_256(max)(a, b), a, FC_256(cmp)(a, a, _CMP_UNORD_Q));
+}
+#undef FC_256
+
+#else /* NEON and generic: the compiler's own vectors */
+
+typedef struct {
+    int64_t lo, hi;
+} VM;
+FC_INLINE VM vspan(int64_t lo, int64_t hi)
+{
+    const VM mask = {lo, hi};
+    return mask;
+}
+FC_INLINE V vload_or(const T *p, VM mask, V other)
+{
+    for (int l = 0; l < VL; l++)
+        if (l >= mask.lo && l < mask.hi)
+            FC_LANE(other, l) = p[l];
+    return other;
+}
+FC_INLINE V vload_span(const T *p, int64_t lo, int64_t hi)
+{
+    return vload_or(p, vspan(lo, hi), vset1(0));
+}
+FC_INLINE V vload_n(const T *p, int64_t n)
+{
+    return n == VL ? vload(p) : vload_span(p, 0, n);
+}
+FC_INLINE void vstore_n(T *p, V v, int64_t n)
+{
+    if (n == VL) {
+        vstore(p, v);
+        return;
+    }
+    for (int l = 0; l < VL; l++)
+        if (l < n)
+            p[l] = FC_LANE(v, l);
+}
+#if defined(__GNUC__)
+FC_INLINE V vselect_lt(V a, V b, V x, V y)
+{
+    const VI m = (VI)(a < b);
+    return (V)(((VI)x & m) | ((VI)y & ~m));
+}
+FC_INLINE V vmax(V a, V b)
+{
+    const VI m = (VI)(a > b) | (VI)(a != a);
+    return (V)(((VI)a & m) | ((VI)b & ~m));
+}
+#else
+FC_INLINE V vselect_lt(V a, V b, V x, V y)
+{
+    return a < b ? x : y;
+}
+FC_INLINE V vmax(V a, V b)
+{
+    return a > b || a != a ? a : b;
+}
+#endif
+FC_INLINE V vfloor_at(V lo, V a)
+{
+    return vselect_lt(a, lo, lo, a);
+}
+
+#endif
+
+/* Adding and taking away 1.5 * 2^mantissa leaves the nearest integer; nothing here is compiled with
+ * -ffast-math, which would undo it. */
+FC_INLINE V vround(V a)
+{
+    const V magic = vset1((T)1.5 * (T)((FC_LANE_INT)1 << FC_MANTISSA_BITS));
+    const V shifted = a + magic;
+    return shifted - magic;
+}
+/* 2^k built in the exponent field. */
+FC_INLINE V vscale2(V a, V k)
+{
+#if defined(__GNUC__)
+    const VI e = (__builtin_convertvector(k, VI) + FC_EXPONENT_BIAS) << FC_MANTISSA_BITS;
+    return a * (V)e;
+#else
+    const VI e = ((VI)k + FC_EXPONENT_BIAS) * ((VI)1 << FC_MANTISSA_BITS);
+    V power;
+    memcpy(&power, &e, sizeof power);
+    return a * power;
+#endif
+}
+
+#if defined(FC_VEC_AVX512) && !FC_F64
+
+/* Quarters of 128 bits come from memory straight into their lane (a blend on two ports), so that
+ * only the 4 x 4 transposes inside the lanes need the one shuffle port. */
+FC_INLINE void vload_t(const T *p, ptrdiff_t ld, V *r)
+{
+    FC_UNROLL
+    for (int q = 0; q < 4; q++) {
+        V c[4];
+        FC_UNROLL
+        for (int j = 0; j < 4; j++) {
+            const T *row = p + 4 * q + j * ld;
+            V x = _mm512_castps128_ps512(_mm_loadu_ps(row));
+            x = _mm512_mask_broadcast_f32x4(x, 0x00f0, _mm_loadu_ps(row + 4 * ld));
+            x = _mm512_mask_broadcast_f32x4(x, 0x0f00, _mm_loadu_ps(row + 8 * ld));
+            c[j] = _mm512_mask_broadcast_f32x4(x, 0xf000, _mm_loadu_ps(row + 12 * ld));
+        }
+        const __m512d a = _mm512_castps_pd(_mm512_unpacklo_ps(c[0], c[1]));
+        const __m512d b = _mm512_castps_pd(_mm512_unpacklo_ps(c[2], c[3]));
+        const __m512d d = _mm512_castps_pd(_mm512_unpackhi_ps(c[0], c[1]));
+        const __m512d e = _mm512_castps_pd(_mm512_unpackhi_ps(c[2], c[3]));
+        r[4 * q] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+        r[4 * q + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+        r[4 * q + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(d, e));
+        r[4 * q + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(d, e));
+    }
+}
+FC_INLINE void vdeinterleave(V a, V b, V *even, V *odd)
+{
+    const __m512i e = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i o = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    *even = _mm512_permutex2var_ps(a, e, b);
+    *odd = _mm512_permutex2var_ps(a, o, b);
+}
+
+#elif defined(FC_VEC_AVX512)
+
+FC_INLINE void vload_t(const T *p, ptrdiff_t ld, V *r)
+{
+    FC_UNROLL
+    for (int q = 0; q < 4; q++) {
+        V c[2];
+        FC_UNROLL
+        for (int j = 0; j < 2; j++) {
+            const T *row = p + 2 * q + j * ld;
+            V x = _mm512_castpd128_pd512(_mm_loadu_pd(row));
+            x = _mm512_mask_broadcast_f64x2(x, 0x0c, _mm_loadu_pd(row + 2 * ld));
+            x = _mm512_mask_broadcast_f64x2(x, 0x30, _mm_loadu_pd(row + 4 * ld));
+            c[j] = _mm512_mask_broadcast_f64x2(x, 0xc0, _mm_loadu_pd(row + 6 * ld));
+        }
+        r[2 * q] = _mm512_unpacklo_pd(c[0], c[1]);
+        r[2 * q + 1] = _mm512_unpackhi_pd(c[0], c[1]);
+    }
+}
+FC_INLINE void vdeinterleave(V a, V b, V *even, V *odd)
+{
+    *even = _mm512_permutex2var_pd(a, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), b);
+    *odd = _mm512_permutex2var_pd(a, _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15), b);
+}
+
+#elif defined(FC_VEC_AVX2) && !FC_F64
+
+FC_INLINE void vload_t(const T *p, ptrdiff_t ld, V *r)
+{
+    FC_UNROLL
+    for (int q = 0; q < 2; q++) {
+        V c[4];
+        FC_UNROLL
+        for (int j = 0; j < 4; j++) {
+            const T *row = p + 4 * q + j * ld;
+            c[j] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(row)),
+                                        _mm_loadu_ps(row + 4 * ld), 1);
+        }
+        const __m256d a = _mm256_castps_pd(_mm256_unpacklo_ps(c[0], c[1]));
+        const __m256d b = _mm256_castps_pd(_mm256_unpacklo_ps(c[2], c[3]));
+        const __m256d d = _mm256_castps_pd(_mm256_unpackhi_ps(c[0], c[1]));
+        const __m256d e = _mm256_castps_pd(_mm256_unpackhi_ps(c[2], c[3]));
+        r[4 * q] = _mm256_castpd_ps(_mm256_unpacklo_pd(a, b));
+        r[4 * q + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(a, b));
+        r[4 * q + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(d, e));
+        r[4 * q + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(d, e));
+    }
+}
+FC_INLINE void vdeinterleave(V a, V b, V *even, V *odd)
+{
+    const V lo = _mm256_permute2f128_ps(a, b, 0x20), hi = _mm256_permute2f128_ps(a, b, 0x31);
+    *even = _mm256_shuffle_ps(lo, hi, 0x88);
+    *odd = _mm256_shuffle_ps(lo, hi, 0xdd);
+}
+
+#elif defined(FC_VEC_AVX2)
+
+FC_INLINE void vload_t(const T *p, ptrdiff_t ld, V *r)
+{
+    FC_UNROLL
+    for (int q = 0; q < 2; q++) {
+        V c[2];
+        FC_UNROLL
+        for (int j = 0; j < 2; j++) {
+            const T *row = p + 2 * q + j * ld;
+            c[j] = _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(row)),
+                                        _mm_loadu_pd(row + 2 * ld), 1);
+        }
+        r[2 * q] = _mm256_unpacklo_pd(c[0], c[1]);
+        r[2 * q + 1] = _mm256_unpackhi_pd(c[0], c[1]);
+    }
+}
+FC_INLINE void vdeinterleave(V a, V b, V *even, V *odd)
+{
+    const V lo = _mm256_permute2f128_pd(a, b, 0x20), hi = _mm256_permute2f128_pd(a, b, 0x31);
+    *even = _mm256_unpacklo_pd(lo, hi);
+    *odd = _mm256_unpackhi_pd(lo, hi);
+}
+
+#else /* NEON and generic: lane by lane, which compilers turn into zips and inserts */
+
+FC_INLINE void vload_t(const T *p, ptrdiff_t ld, V *r)
+{
+    for (int i = 0; i < VL; i++) {
+        V column = vset1(0);
+        for (int j = 0; j < VL; j++)
+            FC_LANE(column, j) = p[i + j * ld];
+        r[i] = column;
+    }
+}
+#if defined(__GNUC__)
+FC_INLINE void vdeinterleave(V a, V b, V *even, V *odd)
+{
+    V e = a, o = a;
+    for (int l = 0; l < VL / 2; l++) {
+        e[l] = a[2 * l];
+        e[VL / 2 + l] = b[2 * l];
+        o[l] = a[2 * l + 1];
+        o[VL / 2 + l] = b[2 * l + 1];
+    }
+    *even = e;
+    *odd = o;
+}
+#else
+FC_INLINE void vdeinterleave(V a, V b, V *even, V *odd)
+{
+    *even = a;
+    *odd = b;
+}
+#endif
+
+#endif

@@ -1,0 +1,52 @@
+"""fastconv: fast convolution and pooling on NumPy arrays, on the CPU.
+
+The functions take and return plain ndarrays, with the names and arguments of
+``torch.nn.functional``. `fastconv.reference` holds the same functions as slow, plain loops.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from fastconv.activation import relu
+from fastconv.config import config, show_config
+from fastconv.conv import Conv2d, conv2d
+from fastconv.pool import avg_pool2d, global_avg_pool2d, max_pool2d
+from fastconv.shapes import conv_output_shape, same_padding
+from fastconv.threads import get_num_threads, num_threads, set_num_threads
+
+if TYPE_CHECKING:
+    from fastconv import reference
+
+    __version__: str
+
+__all__ = [
+    "Conv2d",
+    "avg_pool2d",
+    "config",
+    "conv2d",
+    "conv_output_shape",
+    "get_num_threads",
+    "global_avg_pool2d",
+    "max_pool2d",
+    "num_threads",
+    "reference",
+    "relu",
+    "same_padding",
+    "set_num_threads",
+    "show_config",
+]
+
+
+def __getattr__(name: str) -> object:
+    # What few programs need is loaded when they ask for it: an import must stay cheap.
+    if name == "reference":
+        return import_module("fastconv.reference")
+    if name == "__version__":
+        return import_module("importlib.metadata").version("fastconv")
+    raise AttributeError(f"module 'fastconv' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "__version__", "reference"})

@@ -1,0 +1,34 @@
+"""The command line: ``python -m fastconv bench`` and ``python -m fastconv info``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import fastconv
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m fastconv", description="Fast convolution and pooling on NumPy arrays."
+    )
+    parser.add_argument("--version", action="version", version=f"fastconv {fastconv.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("info", help="print build, processor and thread configuration")
+    # Imported here: the parser's words live beside what they control.
+    from fastconv.bench import cli
+
+    cli.add_options(
+        commands.add_parser("bench", help="check and time every case against float64 and NumPy")
+    )
+    options = parser.parse_args(arguments)
+    if options.command == "info":
+        fastconv.show_config()
+        return 0
+    return cli.main(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""The C API (csrc/fastconv.h) as the binding sees it; comments stand there."""
+
+from libc.stdint cimport int64_t, uint64_t
+
+cdef extern from "fastconv.h" nogil:
+    ctypedef enum fc_status:
+        FC_OK
+        FC_INVALID
+        FC_UNSUPPORTED
+        FC_NO_MEMORY
+
+    ctypedef struct fc_error:
+        fc_status status
+        char message[240]
+
+    ctypedef enum fc_level:
+        FC_LEVEL_COUNT
+
+    ctypedef enum fc_dtype:
+        FC_FLOAT16
+        FC_FLOAT32
+        FC_FLOAT64
+        FC_INT8
+        FC_INT16
+        FC_INT32
+        FC_INT64
+        FC_UINT8
+        FC_UINT16
+        FC_UINT32
+        FC_UINT64
+
+    ctypedef enum fc_activation_kind:
+        FC_NONE
+        FC_RELU
+        FC_RELU6
+        FC_SIGMOID
+        FC_TANH
+        FC_SILU
+        FC_HARDSWISH
+        FC_LEAKY_RELU
+        FC_CLIP
+
+    ctypedef struct fc_activation:
+        fc_activation_kind kind
+        double a
+        double b
+
+    ctypedef struct fc_conv_desc:
+        int64_t n, c, h, w
+        int64_t k, cg, kh, kw
+        int64_t groups
+        int64_t stride[2]
+        int64_t dilation[2]
+        int64_t pad[4]
+        int channels_last
+        fc_dtype dtype
+        fc_activation activation
+
+    ctypedef enum fc_pool_kind:
+        FC_POOL_MAX
+        FC_POOL_AVG
+
+    ctypedef struct fc_pool_desc:
+        fc_pool_kind kind
+        int64_t n, c, h, w
+        int64_t kh, kw
+        int64_t stride[2]
+        int64_t dilation[2]
+        int64_t pad[4]
+        int ceil_mode
+        int count_include_pad
+        int64_t divisor
+        int channels_last
+        fc_dtype dtype
+
+    ctypedef struct fc_array:
+        void *data
+        int64_t n, c, h, w
+
+    ctypedef struct fc_plan:
+        pass
+
+    ctypedef struct fc_pool_plan:
+        pass
+
+    ctypedef struct fc_plan_info:
+        const char *algorithm
+        const char *level
+        int64_t oh, ow
+        int64_t flops
+        size_t packed_bytes
+        size_t scratch_bytes
+        int threads
+        const char *blocking
+        const char *why
+
+    fc_status fc_init(fc_error *error)
+    fc_level fc_level_current()
+    const char *fc_level_name(fc_level level)
+    fc_status fc_level_find(const char *name, fc_level *level, fc_error *error)
+    int fc_level_available(fc_level level)
+
+    fc_status fc_out_size(const char *axis, int64_t size, int64_t pad_begin, int64_t pad_end,
+                          int64_t kernel, int64_t stride, int64_t dilation, int ceil_mode,
+                          int64_t *out, int64_t *remainder, fc_error *error)
+
+    fc_status fc_conv_size(const fc_conv_desc *desc, int64_t *oh, int64_t *ow, fc_error *error)
+    fc_status fc_plan_create(const fc_conv_desc *desc, const char *algorithm, fc_level level,
+                             fc_plan **plan, fc_error *error)
+    void fc_plan_destroy(fc_plan *plan)
+    void fc_plan_describe(const fc_plan *plan, fc_plan_info *info)
+    uint64_t fc_plan_packing(const fc_plan *plan)
+    fc_status fc_plan_pack(const fc_plan *plan, const void *weight, void *packed, fc_error *error)
+    fc_status fc_plan_run(const fc_plan *plan, const fc_array *input, const void *packed,
+                          const void *bias, const fc_array *residual, const fc_array *output,
+                          fc_error *error)
+
+    fc_status fc_pool_plan_create(const fc_pool_desc *desc, fc_level level, fc_pool_plan **plan,
+                                  fc_error *error)
+    void fc_pool_plan_destroy(fc_pool_plan *plan)
+    void fc_pool_plan_size(const fc_pool_plan *plan, int64_t *oh, int64_t *ow)
+    fc_status fc_pool_plan_run(const fc_pool_plan *plan, const fc_array *input,
+                               const fc_array *output, int64_t *indices, fc_error *error)
+
+    void fc_activate(fc_dtype dtype, const fc_activation *activation, int64_t count, const void *x,
+                     void *y)
+
+    int fc_threads_get()
+    void fc_threads_set(int64_t count)
+    int fc_threads_override(int64_t count)
+    const char *fc_threads_reason()
+    int fc_openmp_version()
+
+    void *fc_memory_take(size_t bytes)
+    void fc_memory_give(void *block)
+
+    double fc_measure_peak(fc_dtype dtype, fc_level level)
+    double fc_measure_read()
+    double fc_measure_copy()

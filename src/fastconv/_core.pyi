@@ -1,0 +1,138 @@
+"""Types of the compiled binding: it takes arguments in normal form and makes one C call each."""
+
+from typing import Any, Literal, Self, TypeAlias
+
+from numpy.typing import ArrayLike, NDArray
+from typing_extensions import disjoint_base
+
+_Array: TypeAlias = NDArray[Any]
+_Activation: TypeAlias = tuple[str, float, float]
+_Level: TypeAlias = str | None
+
+@disjoint_base
+class Packed: ...
+
+@disjoint_base
+class ConvPlan:
+    def __new__(
+        cls,
+        n: int,
+        c: int,
+        h: int,
+        w: int,
+        k: int,
+        cg: int,
+        kh: int,
+        kw: int,
+        stride: tuple[int, int],
+        padding: tuple[int, int, int, int],
+        dilation: tuple[int, int],
+        groups: int,
+        channels_last: bool,
+        dtype: str,
+        activation: _Activation,
+        algorithm: str,
+        level: _Level,
+    ) -> Self: ...
+    @property
+    def out_shape(self) -> tuple[int, int, int, int]: ...
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def level(self) -> str: ...
+    @property
+    def packing(self) -> int: ...
+    @property
+    def flops(self) -> int: ...
+    @property
+    def packed_bytes(self) -> int: ...
+    @property
+    def scratch_bytes(self) -> int: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def why(self) -> str: ...
+    @property
+    def blocking(self) -> str: ...
+    def pack(self, weight: _Array) -> Packed: ...
+    def run(
+        self,
+        x: _Array,
+        packed: Packed,
+        bias: _Array | None,
+        residual: _Array | None,
+        out: _Array,
+    ) -> None: ...
+
+@disjoint_base
+class PoolPlan:
+    def __new__(
+        cls,
+        kind: Literal["max", "avg"],
+        n: int,
+        c: int,
+        h: int,
+        w: int,
+        kh: int,
+        kw: int,
+        stride: tuple[int, int],
+        padding: tuple[int, int, int, int],
+        dilation: tuple[int, int],
+        ceil_mode: bool,
+        count_include_pad: bool,
+        divisor: int,
+        channels_last: bool,
+        dtype: str,
+        level: _Level,
+    ) -> Self: ...
+    @property
+    def out_shape(self) -> tuple[int, int, int, int]: ...
+    def run(self, x: _Array, out: _Array, indices: _Array | None) -> None: ...
+
+@disjoint_base
+class Conv2dBase:
+    def __call__(
+        self, x: ArrayLike, /, *, out: _Array | None = None, residual: ArrayLike | None = None
+    ) -> _Array: ...
+    def _publish(
+        self,
+        plan: ConvPlan,
+        packed: Packed,
+        bias: _Array | None,
+        shape: tuple[int, ...],
+        dtype: str,
+        rank: int,
+    ) -> None: ...
+    def _forget(self) -> None: ...
+
+def activate(x: _Array, activation: _Activation, out: _Array) -> None: ...
+def conv_size(
+    n: int,
+    c: int,
+    h: int,
+    w: int,
+    k: int,
+    cg: int,
+    kh: int,
+    kw: int,
+    stride: tuple[int, int],
+    padding: tuple[int, int, int, int],
+    dilation: tuple[int, int],
+    groups: int,
+) -> tuple[int, int]: ...
+def out_size(
+    name: str,
+    size: int,
+    pad_begin: int,
+    pad_end: int,
+    kernel: int,
+    stride: int,
+    dilation: int,
+    ceil_mode: bool,
+) -> tuple[int, int]: ...
+def set_num_threads(n: int) -> None: ...
+def get_num_threads() -> int: ...
+def thread_override(n: int) -> int: ...
+def config() -> dict[str, Any]: ...
+def measure_fma_peak(dtype: str = "float32", level: _Level = None) -> float: ...
+def measure_bandwidth() -> dict[str, float]: ...

@@ -1,0 +1,160 @@
+"""``python -m fastconv bench``: its options, and the order of things.
+
+Exit codes: 0 done, 1 a result was wrong or an engine failed, 2 bad options, 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from pathlib import Path
+
+from fastconv.bench.cases import CASES, NETWORK_CASES, select
+from fastconv.bench.console import PlainReporter, RichReporter, make_reporter
+from fastconv.bench.data import Variant
+from fastconv.bench.results import Report
+from fastconv.bench.session import Budget, Plan, run
+
+DEFAULT = Budget(rounds=5, seconds=0.03, slow_seconds=1.0)
+QUICK = Budget(rounds=2, seconds=0.01, slow_seconds=0.05)
+
+INTERRUPTED = 130
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of the subcommand."""
+    parser.add_argument(
+        "--quick", action="store_true", help="network layers only, few and short rounds"
+    )
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="also float64, channels_last, and two threads beside one",
+    )
+    parser.add_argument(
+        "--filter",
+        metavar="REGEX",
+        help="only cases whose name or description matches (regular expression or plain text)",
+    )
+    parser.add_argument(
+        "--threads",
+        metavar="N[,N]",
+        type=_thread_counts,
+        help="thread counts to time at (default 1; 1,2 with --full)",
+    )
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write all figures to a file")
+    parser.add_argument("--plot", metavar="FILE.png", type=Path, help="draw the figures")
+    parser.add_argument(
+        "--load",
+        metavar="FILE",
+        type=Path,
+        help="measure nothing: show, and draw with --plot, what --json wrote",
+    )
+    parser.add_argument("--list", action="store_true", help="list the cases and end")
+
+
+def _thread_counts(text: str) -> tuple[int, ...]:
+    counts = tuple(int(part) for part in text.split(","))
+    if not all(1 <= count <= 256 for count in counts):
+        raise ValueError
+    return tuple(sorted(set(counts)))
+
+
+def _variants(options: argparse.Namespace) -> list[Variant]:
+    threads = options.threads or ((1, 2) if options.full else (1,))
+    variants = [Variant(count) for count in threads]
+    if options.full:
+        variants.append(Variant(threads[0], dtype="float64"))
+        variants.append(Variant(threads[0], channels_last=True))
+    return variants
+
+
+def main(options: argparse.Namespace) -> int:
+    """Run the subcommand; the value is the exit code."""
+    # A minutes-long run must not end in a file that cannot be written.
+    complaint = _complaint(options)
+    if complaint:
+        print(f"fastconv bench: {complaint}", file=sys.stderr)
+        return 2
+    if options.load:
+        return _show_file(options)
+
+    cases = NETWORK_CASES if options.quick and not options.filter else CASES
+    if options.filter is not None:
+        cases = select(cases, options.filter)
+    if not cases:
+        print(f"fastconv bench: no case matches {options.filter!r}; see --list", file=sys.stderr)
+        return 2
+    if options.list:
+        for case in cases:
+            print(f"{case.id:<28} {case.label:<32} {case.macs / 1e6:>9.2f} M steps")
+        return 0
+
+    plan = Plan(cases, _variants(options), QUICK if options.quick else DEFAULT)
+    report, reporter = Report(), make_reporter()
+    report.facts["options"] = {
+        "quick": options.quick,
+        "full": options.full,
+        "filter": options.filter,
+        "rounds": plan.budget.rounds,
+        "seconds": plan.budget.seconds,
+    }
+    try:
+        run(plan, report, reporter)
+    except KeyboardInterrupt:
+        print("interrupted: what follows is what was done", file=sys.stderr)
+        _conclude(options, report, reporter)
+        return INTERRUPTED
+    _conclude(options, report, reporter)
+    return 1 if report.failures() else 0
+
+
+def _complaint(options: argparse.Namespace) -> str | None:
+    """What stands against these options, if anything."""
+    if options.plot and importlib.util.find_spec("matplotlib") is None:
+        return "--plot needs matplotlib, which is missing: pip install matplotlib"
+    for name in ("json", "plot"):
+        path = getattr(options, name)
+        if path and not path.absolute().parent.is_dir():
+            return f"--{name} {path}: there is no folder {path.absolute().parent}"
+        if path and path.is_dir():
+            return f"--{name} {path}: this is a folder"
+    return None
+
+
+def _conclude(
+    options: argparse.Namespace, report: Report, reporter: PlainReporter | RichReporter
+) -> None:
+    """Files first: should the terminal be gone, they are not."""
+    if options.json:
+        options.json.write_text(report.to_json(), encoding="utf-8")
+    if options.plot:
+        _draw(report, options.plot)
+    if report.cases:
+        reporter.conclude(report)
+
+
+def _draw(report: Report, path: Path) -> None:
+    from fastconv.bench.plot import draw
+
+    if not any(row.seconds == row.seconds for row in report.rows()):
+        print("fastconv bench: nothing was timed, so nothing is drawn", file=sys.stderr)
+        return
+    draw(report, path)
+    print(f"drawn: {path}")
+
+
+def _show_file(options: argparse.Namespace) -> int:
+    try:
+        report = Report.from_json(options.load.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        print(f"fastconv bench: --load {options.load}: {error}", file=sys.stderr)
+        return 2
+    reporter = make_reporter()
+    if isinstance(reporter, PlainReporter):
+        reporter.begin(report, len(report.cases))
+        for result in report.cases:
+            reporter.finished(result)
+    _conclude(options, report, reporter)
+    return 0

@@ -1,0 +1,28 @@
+/* The kernels of every level that this CPU has, through the C API alone, against the definition in
+ * plain loops.  Runs where there is no Python: under emulators and sanitizers.
+ *
+ * Usage: test_kernels [-v].  Prints 'N passed, N failed'; -v names each test before it runs. */
+#include <stdio.h>
+#include <string.h>
+
+#include "harness.h"
+
+int main(int argc, char **argv)
+{
+    fc_error error;
+    verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
+    if (fc_init(&error)) {
+        puts(error.message);
+        return 2;
+    }
+    for (int dtype = 0; dtype < FC_DTYPE_COUNT; dtype++) {
+        if (dtype <= FC_FLOAT64) {
+            test_memory((fc_dtype)dtype);
+            test_activation((fc_dtype)dtype);
+            test_conv((fc_dtype)dtype);
+        }
+        test_pool((fc_dtype)dtype);
+    }
+    test_threads();
+    return report();
+}

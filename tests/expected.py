@@ -1,0 +1,224 @@
+"""What a result must be and how far it may be off: vectorised references and the one error bound.
+
+The references are fast enough for large shapes; ``test_reference.py`` checks them against the loops
+of ``fastconv.reference``. They accumulate in float64, and in long double for float64 input.
+"""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from fastconv import _arguments
+
+UNIT_ROUNDOFF = {"float16": 2.0**-24, "float32": 2.0**-24, "float64": 2.0**-53}
+
+# The steepest slope: how much an error before the activation grows through it.
+_STEEPEST = {"silu": 1.1, "hardswish": 1.5}
+# Those that end in an exponential may be off by some units in the last place beside that.
+_TRANSCENDENTAL = {"sigmoid", "tanh", "silu"}
+
+
+def conv2d(
+    x,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    *,
+    channels_last=False,
+    activation=None,
+    residual=None,
+):
+    """Return the wide result and, for each element, the bound on a dense algorithm's error."""
+    batched = x.ndim == 4
+    dtype = x.dtype.name
+    wide = _wide(dtype)
+    k, cg, kh, kw = weight.shape
+    stride, dilation = (
+        _arguments.pair("stride", stride),
+        _arguments.pair("dilation", dilation),
+    )
+    top, bottom, left, right = _arguments.padding(padding, (kh, kw), stride, dilation)
+    x = _to_nchw(x, channels_last).astype(wide)
+    x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    windows = _windows(x, (kh, kw), stride, dilation)
+    n, c, oh, ow = windows.shape[:4]
+    windows = windows.reshape(n, groups, c // groups, oh, ow, kh, kw)
+    weight = weight.astype(wide).reshape(groups, k // groups, cg, kh, kw)
+
+    value = _correlate(windows, weight)
+    magnitude = _correlate(np.abs(windows), np.abs(weight))
+    if bias is not None:
+        value += bias.astype(wide)[:, np.newaxis, np.newaxis]
+        magnitude += np.abs(bias.astype(wide))[:, np.newaxis, np.newaxis]
+    if residual is not None:
+        residual = _to_nchw(residual, channels_last).astype(wide)
+        value += residual
+        magnitude += np.abs(residual)
+    name, a, b = _arguments.activation(activation)
+    bound = error_bound(magnitude, cg * kh * kw, dtype) * max(_STEEPEST.get(name, 1), abs(a), 1)
+    value = activate(value, name, a, b)
+    if name in _TRANSCENDENTAL:
+        bound += 4 * UNIT_ROUNDOFF[dtype] * (1 + np.abs(value))
+    bound += final_rounding(value, bound, dtype)
+    return _from_nchw(value, channels_last, batched), _from_nchw(bound, channels_last, batched)
+
+
+def max_pool2d(
+    x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, *, channels_last=False
+):
+    """Return the exact maxima."""
+    lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    windows, _ = _pool_windows(
+        x, kernel_size, stride, padding, dilation, ceil_mode, channels_last, lowest
+    )
+    return _from_nchw(windows.max(axis=(-1, -2)), channels_last, x.ndim == 4)
+
+
+def avg_pool2d(
+    x,
+    kernel_size,
+    stride=None,
+    padding=0,
+    ceil_mode=False,
+    count_include_pad=True,
+    divisor_override=None,
+    *,
+    channels_last=False,
+):
+    """Return the wide averages and the bound on their error."""
+    dtype = x.dtype.name
+    image = x.astype(_wide(dtype))
+    windows, divisor = _pool_windows(
+        image, kernel_size, stride, padding, 1, ceil_mode, channels_last, 0, count_include_pad
+    )
+    if divisor_override is not None:
+        divisor = np.full_like(divisor, divisor_override)
+    divisor = np.maximum(divisor, 1)  # a window without a pixel: 0 / 1
+    value = windows.sum(axis=(-1, -2)) / divisor
+    magnitude = np.abs(windows).sum(axis=(-1, -2)) / divisor
+    bound = error_bound(magnitude, windows.shape[-1] * windows.shape[-2], dtype)
+    bound += final_rounding(value, bound, dtype)
+    batched = x.ndim == 4
+    return _from_nchw(value, channels_last, batched), _from_nchw(bound, channels_last, batched)
+
+
+def error_bound(magnitude, length, dtype, c=1):
+    """Bound the error of a sum of `length` products whose absolute values add up to `magnitude`."""
+    return c * (8 + np.sqrt(length)) * UNIT_ROUNDOFF[dtype] * magnitude
+
+
+def final_rounding(value, bound, dtype):
+    """Return what storing adds: float16 is computed as float32 and rounded at the end."""
+    if dtype != "float16":
+        return 0
+    return 2.0**-11 * (np.abs(value) + bound) + 2.0**-25
+
+
+def activate(v, name, a=0.0, b=0.0):
+    """Apply an activation to a wide array."""
+    match name:
+        case "none":
+            return v
+        case "relu":
+            return np.maximum(v, 0)
+        case "relu6":
+            return np.clip(v, 0, 6)
+        case "sigmoid":
+            return 1 / (1 + np.exp(-v))
+        case "tanh":
+            return np.tanh(v)
+        case "silu":
+            return v / (1 + np.exp(-v))
+        case "hardswish":
+            return v * np.clip(v + 3, 0, 6) / 6
+        case "leaky_relu":
+            return np.where(v < 0, a * v, v)
+        case "clip":
+            return np.clip(v, a, b)
+    raise AssertionError(name)
+
+
+def assert_within(y, value, bound, what=""):
+    """Assert that `y` is within `bound` of `value` everywhere; tell where it is furthest off."""
+    assert y.shape == value.shape, f"{what}: shape {y.shape}, expected {value.shape}"
+    error = np.abs(y.astype(value.dtype) - value)
+    wrong = ~(error <= bound)
+    if wrong.any():
+        ratio = np.where(wrong, error / np.maximum(bound, np.finfo(np.float64).tiny), 0)
+        at = np.unravel_index(np.nanargmax(np.where(np.isnan(error), np.inf, ratio)), y.shape)
+        at = tuple(int(i) for i in at)
+        raise AssertionError(
+            f"{what}: {wrong.sum()} of {y.size} elements off; worst at {at}: "
+            f"{y[at]!r}, expected {value[at]!r} within {bound[at]!r}"
+        )
+
+
+def assert_conv(y, x, weight, *args, what="", **kwargs):
+    """Assert that `y` is the convolution of the rest, in its dtype and within the bound."""
+    assert y.dtype == x.dtype.newbyteorder("="), what
+    assert_within(y, *conv2d(x, weight, *args, **kwargs), what=what)
+
+
+def _wide(dtype):
+    return np.longdouble if dtype == "float64" else np.float64
+
+
+def _to_nchw(array, channels_last):
+    if array.ndim == 3:
+        array = array[np.newaxis]
+    return np.moveaxis(array, -1, 1) if channels_last else array
+
+
+def _from_nchw(array, channels_last, batched):
+    if channels_last:
+        array = np.moveaxis(array, 1, -1)
+    return array if batched else array[0]
+
+
+def _windows(x, kernel, stride, dilation):
+    """View an already padded (n, c, h, w) as (n, c, oh, ow, kh, kw)."""
+    reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
+    view = sliding_window_view(x, reach, axis=(2, 3))
+    return view[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
+
+
+def _correlate(windows, weight):
+    """Contract (n, g, c, oh, ow, kh, kw) with (g, k, c, kh, kw) to (n, g * k, oh, ow)."""
+    y = np.einsum("ngcijpq,gkcpq->ngkij", windows, weight, optimize=True)
+    n, g, k, oh, ow = y.shape
+    return y.reshape(n, g * k, oh, ow)
+
+
+def _pool_windows(
+    x, kernel, stride, padding, dilation, ceil_mode, channels_last, fill, count_include_pad=True
+):
+    """Return the windows of a padded input, and how many positions of each one count."""
+    x = _to_nchw(x, channels_last)
+    kernel = _arguments.pair("kernel_size", kernel)
+    stride = kernel if stride is None else _arguments.pair("stride", stride)
+    dilation = _arguments.pair("dilation", dilation)
+    top, bottom, left, right = _arguments.padding(padding, kernel, stride, dilation)
+    counts = np.pad(
+        np.ones(x.shape[2:]), ((top, bottom), (left, right)), constant_values=count_include_pad
+    )
+    pads = [(top, bottom), (left, right)]
+    beyond = [
+        (0, _overhang(size, pad, k, s, d) if ceil_mode else 0)
+        for size, pad, k, s, d in zip(x.shape[2:], pads, kernel, stride, dilation, strict=True)
+    ]
+    x = np.pad(x, [(0, 0), (0, 0), *pads], constant_values=fill)
+    x = np.pad(x, [(0, 0), (0, 0), *beyond], constant_values=fill)
+    counts = np.pad(counts, beyond)[np.newaxis, np.newaxis]
+    counted = _windows(counts, kernel, stride, dilation).sum(axis=(-1, -2))
+    return _windows(x, kernel, stride, dilation), counted
+
+
+def _overhang(size, pad, kernel, stride, dilation):
+    """Return how far the last window of ceil mode reaches past the padding."""
+    reach = dilation * (kernel - 1) + 1
+    last = -(-(size + sum(pad) - reach) // stride) * stride
+    if last >= size + pad[0]:
+        last -= stride
+    return max(0, last + reach - size - sum(pad))

@@ -1,0 +1,253 @@
+"""The public convolution: layouts, dtypes, argument forms, strided views, `out` and `residual`."""
+
+import numpy as np
+import pytest
+
+import expected
+import fastconv
+
+ALGORITHMS = ("auto", "direct", "im2col")
+
+
+def random(rng, *shape, dtype=np.float32):
+    return rng.standard_normal(shape).astype(dtype)
+
+
+@pytest.fixture(params=[fastconv.conv2d, fastconv.Conv2d], ids=["conv2d", "Conv2d"])
+def convolve(request):
+    """Both ways to the same result."""
+    if request.param is fastconv.conv2d:
+        return fastconv.conv2d
+
+    def through_object(x, weight, bias=None, *args, out=None, residual=None, **kwargs):
+        return fastconv.Conv2d(weight, bias, *args, **kwargs)(x, out=out, residual=residual)
+
+    return through_object
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("batch", [None, 1, 3])
+def test_layouts_and_dtypes(convolve, dtype, channels_last, batch, rng):
+    shape = (8, 9, 6) if channels_last else (6, 8, 9)
+    x = random(rng, *(() if batch is None else (batch,)), *shape, dtype=dtype)
+    weight, bias = random(rng, 10, 3, 3, 3, dtype=dtype), random(rng, 10, dtype=dtype)
+    form = {"stride": (1, 2), "padding": 1, "groups": 2, "channels_last": channels_last}
+    y = convolve(x, weight, bias, **form)
+    assert type(y) is np.ndarray
+    assert y.flags.c_contiguous
+    expected.assert_conv(y, x, weight, bias, **form)
+
+
+@pytest.mark.parametrize(
+    "padding", [0, 2, (1, 2), ((1, 2), (0, 3)), "same", "valid", [1, 2], np.int64(1)]
+)
+@pytest.mark.parametrize("dilation", [1, (1, 2), 3])
+def test_padding_forms(convolve, padding, dilation, rng):
+    x, weight = random(rng, 2, 3, 9, 11), random(rng, 4, 3, 3, 2)
+    y = convolve(x, weight, padding=padding, dilation=dilation)
+    expected.assert_conv(y, x, weight, padding=padding, dilation=dilation)
+
+
+def test_same_keeps_the_size_and_pads_the_end_more(convolve, rng):
+    x = random(rng, 1, 1, 5, 6)
+    corner = np.zeros((1, 1, 2, 4), np.float32)
+    corner[0, 0, -1, -1] = 1
+    y = convolve(x, corner, padding="same")
+    assert y.shape == x.shape
+    # torch pads (0, 1) and (1, 2): the last tap sees one row and two columns further on.
+    shifted = np.pad(x, ((0, 0), (0, 0), (0, 1), (0, 2)))[:, :, 1:, 2:]
+    assert np.array_equal(y, shifted)
+
+
+@pytest.mark.parametrize("algorithm", [*ALGORITHMS, "pointwise", "depthwise"])
+def test_forced_algorithms(convolve, algorithm, rng):
+    x = random(rng, 2, 8, 9, 10)
+    weight = {
+        "pointwise": random(rng, 5, 8, 1, 1),
+        "depthwise": random(rng, 8, 1, 3, 3),
+    }.get(algorithm, random(rng, 5, 8, 3, 3))
+    groups = 8 if algorithm == "depthwise" else 1
+    y = convolve(x, weight, groups=groups, algorithm=algorithm)
+    expected.assert_conv(y, x, weight, groups=groups)
+
+
+def awkward_views(array):
+    """Yield arrays equal to `array` that lie in memory in every way but the plain one."""
+    yield "fortran", np.asfortranarray(array)
+    yield "reversed", np.ascontiguousarray(array[..., ::-1])[..., ::-1]
+    yield "reversed rows", np.ascontiguousarray(array[..., ::-1, :])[..., ::-1, :]
+    wide = np.full((*array.shape[:-1], 2 * array.shape[-1]), np.nan, array.dtype)
+    wide[..., ::2] = array
+    yield "every other", wide[..., ::2]
+    framed = np.full([size + 3 for size in array.shape], np.nan, array.dtype)
+    inner = framed[tuple(slice(1, size + 1) for size in array.shape)]
+    inner[...] = array
+    yield "framed", inner
+    yield "byte-swapped", array.astype(array.dtype.newbyteorder())
+    raw = np.zeros(array.nbytes + 1, np.uint8)
+    misaligned = raw[1:].view(array.dtype).reshape(array.shape)
+    misaligned[...] = array
+    assert not misaligned.flags.aligned
+    yield "misaligned", misaligned
+    locked = array.copy()
+    locked.flags.writeable = False
+    yield "read-only", locked
+    yield "list", array.tolist()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_any_memory_layout(convolve, dtype, channels_last, rng):
+    x = random(rng, *((2, 7, 8, 4) if channels_last else (2, 4, 7, 8)), dtype=dtype)
+    weight, bias = random(rng, 5, 4, 3, 3, dtype=dtype), random(rng, 5, dtype=dtype)
+    plain = convolve(x, weight, bias, channels_last=channels_last)
+    residual = random(rng, *plain.shape, dtype=dtype)
+    added = convolve(x, weight, bias, channels_last=channels_last, residual=residual)
+    for name, view in awkward_views(x):
+        if name == "list" and dtype != "float64":
+            continue  # a list of floats is float64
+        y = convolve(view, weight, bias, channels_last=channels_last)
+        assert y.tobytes() == plain.tobytes(), name
+        assert y.dtype.isnative, name
+    for name, view in awkward_views(weight):
+        if name != "list" or dtype == "float64":
+            y = convolve(x, view, bias, channels_last=channels_last)
+            assert y.tobytes() == plain.tobytes(), name
+    for name, view in awkward_views(residual):
+        if name != "list":
+            y = convolve(x, weight, bias, channels_last=channels_last, residual=view)
+            assert y.tobytes() == added.tobytes(), name
+    for name, view in awkward_views(bias[np.newaxis]):
+        if name != "list":
+            y = convolve(x, weight, view[0], channels_last=channels_last)
+            assert y.tobytes() == plain.tobytes(), name
+
+
+def test_broadcast_input(convolve, rng):
+    """A view with zero strides: one row of pixels seen as an image."""
+    x = np.broadcast_to(random(rng, 1, 3, 1, 9), (2, 3, 7, 9))
+    weight = random(rng, 4, 3, 3, 3)
+    expected.assert_conv(convolve(x, weight), x, weight)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_out_views(convolve, channels_last, rng):
+    x = random(rng, *((2, 7, 8, 4) if channels_last else (2, 4, 7, 8)))
+    weight, bias = random(rng, 5, 4, 3, 3), random(rng, 5)
+    form = {"channels_last": channels_last, "activation": "relu", "padding": 1}
+    plain = convolve(x, weight, bias, **form)
+    n, a, b, c = plain.shape
+    frames = {
+        "plain": ((n, a, b, c), (slice(None),) * 4),
+        "channels": ((n, a + 6, b, c), (slice(None), slice(3, 3 + a))),
+        "last axis": ((n, a, b, c + 4), (..., slice(1, 1 + c))),
+        "every other": ((n, a, b, 2 * c), (..., slice(None, None, 2))),
+        "reversed": ((n, a, b, c), (..., slice(None, None, -1))),
+        "batch": ((3 * n, a, b, c), (slice(1, None, 3),)),
+        "transposed": ((n, a, c, b), (slice(None),)),
+    }
+    for name, (shape, index) in frames.items():
+        big = np.full(shape, np.nan, np.float32)
+        out = big[index]
+        if name == "transposed":
+            out = out.swapaxes(2, 3)
+        assert convolve(x, weight, bias, out=out, **form) is out, name
+        assert np.array_equal(out, plain), name
+        assert np.isnan(big).sum() == big.size - plain.size, name
+
+
+def test_out_of_foreign_byte_order_or_alignment(convolve, rng):
+    x, weight = random(rng, 1, 3, 6, 7), random(rng, 4, 3, 3, 3)
+    plain = convolve(x, weight)
+    for name, view in awkward_views(np.zeros_like(plain)):
+        if name in ("byte-swapped", "misaligned", "fortran"):
+            assert convolve(x, weight, out=view) is view, name
+            assert np.array_equal(view, plain), name
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_out_may_be_the_residual(convolve, algorithm, channels_last, rng):
+    x = random(rng, *((2, 7, 40, 17) if channels_last else (2, 17, 7, 40)))
+    weight = random(rng, 17, 17, 3, 3)
+    form = {"padding": 1, "channels_last": channels_last, "algorithm": algorithm}
+    residual = random(rng, *x.shape)
+    plain = convolve(x, weight, residual=residual, activation="relu", **form)
+    y = convolve(x, weight, residual=residual, activation="relu", out=residual, **form)
+    assert y is residual
+    assert y.tobytes() == plain.tobytes()
+
+
+def test_the_input_may_be_the_residual(convolve, rng):
+    """A residual block reads x twice."""
+    x, weight = random(rng, 1, 6, 8, 9), random(rng, 6, 6, 3, 3)
+    y = convolve(x, weight, padding=1, residual=x)
+    expected.assert_conv(y, x, weight, padding=1, residual=x)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_planes_of_one_pixel_may_lie_apart(convolve, algorithm, rng):
+    """In the output their channels are neighbours, in the residual or in `out` they are not."""
+    x, weight = random(rng, 2, 5, 3, 3), random(rng, 25, 5, 3, 3)
+    residual, out = random(rng, 2, 25, 2, 4)[:, :, :1, 1:2], random(rng, 2, 25, 3, 1)[:, :, :1]
+    form = {"residual": residual, "activation": "relu"}
+    for into in (None, out):
+        y = convolve(x, weight, out=into, algorithm=algorithm, **form)
+        expected.assert_conv(y, x, weight, **form)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_inputs_are_never_written(convolve, algorithm, rng):
+    x, weight, bias = random(rng, 2, 5, 9, 9), random(rng, 6, 5, 3, 3), random(rng, 6)
+    residual = random(rng, 2, 6, 7, 7)
+    arrays = (x, weight, bias, residual)
+    before = [array.tobytes() for array in arrays]
+    out = np.empty_like(residual)
+    convolve(x, weight, bias, residual=residual, out=out, activation="relu", algorithm=algorithm)
+    assert [array.tobytes() for array in arrays] == before
+
+
+def test_an_empty_batch_is_an_empty_result(convolve, rng):
+    weight = random(rng, 5, 3, 3, 3)
+    y = convolve(np.empty((0, 3, 8, 9), np.float32), weight)
+    assert (y.shape, y.dtype) == ((0, 5, 6, 7), np.float32)
+    y = convolve(np.empty((0, 8, 9, 3), np.float32), weight, channels_last=True)
+    assert y.shape == (0, 6, 7, 5)
+
+
+def test_subclasses_give_plain_arrays(convolve, rng):
+    class Image(np.ndarray):
+        pass
+
+    x, weight = random(rng, 1, 3, 6, 6), random(rng, 2, 3, 3, 3)
+    y = convolve(x.view(Image), weight.view(Image))
+    assert type(y) is np.ndarray
+    assert np.array_equal(y, convolve(x, weight))
+
+
+def test_a_huge_dilation_of_one_pixel_is_nothing(convolve, rng):
+    x, weight = random(rng, 1, 3, 5, 5), random(rng, 2, 3, 1, 1)
+    y = convolve(x, weight, dilation=2**31 - 1)
+    assert y.tobytes() == convolve(x, weight).tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_real_sizes(dtype, rng):
+    """Some layers large enough for every level of blocking, against the vectorised reference."""
+    layers = [
+        ((1, 64, 28, 28), (96, 64, 3, 3), {"padding": 1}),
+        ((1, 3, 112, 112), (64, 3, 7, 7), {"stride": 2, "padding": 3}),
+        ((1, 256, 14, 14), (128, 256, 1, 1), {}),
+        ((1, 512, 7, 7), (40, 512, 3, 3), {"padding": 1}),
+        ((2, 96, 27, 27), (64, 48, 5, 5), {"padding": 2, "groups": 2}),
+        ((1, 144, 28, 28), (144, 1, 3, 3), {"padding": 1, "groups": 144}),
+    ]
+    for shape, weight_shape, form in layers:
+        x, weight = random(rng, *shape, dtype=dtype), random(rng, *weight_shape, dtype=dtype)
+        value, bound = expected.conv2d(x, weight, **form)
+        y = fastconv.conv2d(x, weight, **form)
+        expected.assert_within(y, value, bound, f"{shape} {form}")
+        last = np.ascontiguousarray(np.moveaxis(x, 1, -1))
+        y = fastconv.conv2d(last, weight, channels_last=True, **form)
+        expected.assert_within(np.moveaxis(y, -1, 1), value, bound, f"{shape} {form} last")

@@ -1,0 +1,25 @@
+"""Run the README's Python examples as they stand there; what they print stands in comments."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"(?s)```python\n(.*?)```", README)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.strip().splitlines()[-1])
+def test_example(example, capsys):
+    lines_before = README[: README.index(example)].count("\n")
+    exec(compile("\n" * lines_before + example, "README.md", "exec"), {})
+    printed = re.findall(r"(?m)^print\(.*\)  # (.*)$", example)
+    assert printed
+    assert capsys.readouterr().out.splitlines() == printed
+
+
+@pytest.mark.parametrize("command", ["bench", "test"])
+def test_command_is_one_line_of_shell(command):
+    """The check of a checkout takes the commands from here, so that they are run as they stand."""
+    block = re.search(rf"<!-- command: {command} -->\n```sh\n(.*)\n```", README)
+    assert block
