@@ -115,6 +115,8 @@ stage_sanitizers() {
     printf '#!/bin/sh\nLD_PRELOAD="%s %s" exec %s "$@"\n' "$(gcc -print-file-name=libasan.so)" \
         "$(gcc -print-file-name=libubsan.so)" "$work/tools/bin/python" >"$python"
     chmod +x "$python"
+    # A report goes to the file descriptor, and ends the process before pytest would show it.
+    export PYTEST_ADDOPTS=--capture=sys
     # The level that this CPU takes runs everything that computes, plans for the other levels among
     # it; those run what goes through the level in force.
     tests sanitizers sanitizers --ignore=tests/test_bench.py --ignore=tests/test_examples.py

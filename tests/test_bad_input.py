@@ -287,6 +287,7 @@ MAX_ONLY = [
     ({"dilation": 4}, ["height"], 6),
     ({"kernel_size": 1250999896764, "dilation": 1250999896764}, ["kernel"], 1250999896764),
     ({"dilation": 2**62}, ["dilation"], 2**62),
+    ({"kernel_size": 2, "dilation": 2**63 - 1}, ["dilation"], 2**63 - 1),
     ({"return_indices": None}, ["return_indices"], None),
 ]
 AVG_ONLY = [

@@ -66,7 +66,8 @@ fc_status fc_out_size(const char *axis, int64_t size, int64_t pad_begin, int64_t
             return status;
     }
     int64_t padded, span;
-    if (fc_mul_overflows(kernel - 1, dilation, &span) || ++span > SIZE_MAX_AXIS)
+    if (fc_mul_overflows(kernel - 1, dilation, &span) || fc_add_overflows(span, 1, &span) ||
+        span > SIZE_MAX_AXIS)
         return fc_fail(error, FC_INVALID,
                        "kernel of %lld with dilation %lld along the %s is too large",
                        (long long)kernel, (long long)dilation, axis);
