@@ -68,7 +68,7 @@ at_each_level() {
 
 stage_packages() {
     local need=(binutils clang gcc gcc-aarch64-linux-gnu git libc6-dev-arm64-cross libclang-rt-dev
-        libomp-dev qemu-user-static)
+        libomp-dev python3-dev python3-venv qemu-user-static)
     run apt-get update -qq
     run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
         "${need[@]}"

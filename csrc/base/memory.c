@@ -87,6 +87,19 @@ static pthread_key_t kept_key;
 static pthread_once_t kept_once = PTHREAD_ONCE_INIT;
 static int kept_available;
 
+#if defined(FC_TEST_HOOKS)
+/* An access past what this run asked for must not end in a larger block that is still there. */
+static int kept_fits(const struct kept *kept, size_t bytes)
+{
+    return kept->bytes == bytes;
+}
+#else
+static int kept_fits(const struct kept *kept, size_t bytes)
+{
+    return kept->bytes >= bytes;
+}
+#endif
+
 static void kept_free(void *value)
 {
     struct kept *kept = value;
@@ -120,7 +133,7 @@ void *fc_scratch_take(size_t bytes)
     struct kept *kept = bytes <= KEPT_BYTES_MAX ? kept_of_thread() : NULL;
     if (!kept || kept->taken)
         return fc_memory_take(bytes);
-    if (kept->bytes < bytes || !kept->block) {
+    if (!kept_fits(kept, bytes) || !kept->block) {
         fc_memory_give(kept->block);
         kept->block = fc_memory_take(bytes);
         kept->bytes = kept->block ? bytes : 0;

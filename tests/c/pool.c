@@ -191,8 +191,8 @@ static fc_pool_desc random_desc(fc_pool_kind kind, fc_dtype dtype)
                       .h = ONE_OF(1, 2, 3, 5, 8, 11),
                       .w = ONE_OF(1, 2, 3, 4, 5, 7, 8, 9, 15, 17, 18, 31, 33, 35, 63, 70),
                       .kh = ONE_OF(1, 2, 2, 3, 3, 5),
-                      .kw = ONE_OF(1, 2, 2, 3, 3, 4, 5, 7, 11),
-                      .stride = {ONE_OF(1, 2, 2, 3), ONE_OF(1, 1, 2, 2, 3, 4, 20)},
+                      .kw = ONE_OF(1, 2, 2, 3, 3, 4, 5, 7, 11, 28),
+                      .stride = {ONE_OF(1, 2, 2, 3), ONE_OF(1, 1, 2, 2, 3, 4, 20, 60)},
                       .dilation = {1, 1},
                       .ceil_mode = ONE_OF(0, 1) != 0,
                       .count_include_pad = ONE_OF(0, 1) != 0,
@@ -220,10 +220,13 @@ void test_pool(fc_dtype dtype)
         const fc_pool_desc d = random_desc((fc_pool_kind)(i % kinds), dtype);
         run_desc(&d);
     }
-    /* Large enough for three threads; too long and too sparse for a line of joined rows. */
     static const int64_t shapes[][6] = {
-        {20, 90, 91, 3, 3, 2}, {2, 3, 9000, 2, 7000, 1000}, {3, 4, 900, 2, 2, 100}};
-    for (int i = 0; i < 3 * kinds; i++) {
+        {20, 90, 91, 3, 3, 2},       /* large enough for three threads */
+        {2, 3, 9000, 2, 7000, 1000}, /* too long for a line of joined rows */
+        {3, 4, 900, 2, 2, 100},      /* too sparse for one */
+        {1, 3, 1500, 2, 1000, 8000}, /* not too sparse, but for the one window */
+    };
+    for (int i = 0; i < 4 * kinds; i++) {
         const int64_t *s = shapes[i / kinds];
         const fc_pool_desc d = {.kind = (fc_pool_kind)(i % kinds),
                                 .n = 1,
