@@ -8,11 +8,14 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from fastconv import _arguments
+from fastconv.conv import layer_of, plan_for
 
 UNIT_ROUNDOFF = {"float16": 2.0**-24, "float32": 2.0**-24, "float64": 2.0**-53}
 
 # The steepest slope: how much an error before the activation grows through it.
 _STEEPEST = {"silu": 1.1, "hardswish": 1.5}
+# Outputs of a tile along each axis: its errors follow the largest of its sums, not each its own.
+_TILES = {"winograd_f43": 4, "winograd_f23": 2, "winograd_f25": 2}
 # Those that end in an exponential may be off by some units in the last place beside that.
 _TRANSCENDENTAL = {"sigmoid", "tanh", "silu"}
 
@@ -29,8 +32,9 @@ def conv2d(
     channels_last=False,
     activation=None,
     residual=None,
+    algorithm="direct",
 ):
-    """Return the wide result and, for each element, the bound on a dense algorithm's error."""
+    """Return the wide result and, for each element, the bound on the algorithm's error."""
     batched = x.ndim == 4
     dtype = x.dtype.name
     wide = _wide(dtype)
@@ -56,6 +60,8 @@ def conv2d(
         residual = _to_nchw(residual, channels_last).astype(wide)
         value += residual
         magnitude += np.abs(residual)
+    if algorithm in _TILES:
+        magnitude = 4 * largest_of_tile(magnitude, algorithm, dilation)
     name, a, b = _arguments.activation(activation)
     bound = error_bound(magnitude, cg * kh * kw, dtype) * max(_STEEPEST.get(name, 1), abs(a), 1)
     value = activate(value, name, a, b)
@@ -155,10 +161,47 @@ def assert_within(y, value, bound, what=""):
         )
 
 
-def assert_conv(y, x, weight, *args, what="", **kwargs):
+def assert_conv(y, x, weight, bias=None, *, what="", **form):
     """Assert that `y` is the convolution of the rest, in its dtype and within the bound."""
     assert y.dtype == x.dtype.newbyteorder("="), what
-    assert_within(y, *conv2d(x, weight, *args, **kwargs), what=what)
+    algorithm = form.pop("algorithm", None) or _chosen(x, weight, **form)
+    assert_within(y, *conv2d(x, weight, bias, algorithm=algorithm, **form), what=what)
+
+
+def _chosen(
+    x,
+    weight,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    channels_last=False,
+    activation=None,
+    residual=None,
+):
+    """Return what `conv2d` or `Conv2d` takes by itself; where they differ, the less exact one."""
+    form = stride, padding, dilation, groups, channels_last, activation, "auto"
+    layer = layer_of(weight.shape, x.dtype.name, *form)
+    chosen = {
+        plan_for("x", x.shape, weight.shape, layer, one_shot=one_shot).algorithm
+        for one_shot in (False, True)
+    }
+    return max(chosen, key=lambda algorithm: _TILES.get(algorithm, 0))
+
+
+def largest_of_tile(magnitude, algorithm, dilation=(1, 1)):
+    """Return for each element of (n, k, oh, ow) the largest one of its tile of outputs."""
+    m = _TILES.get(algorithm, 1)
+    result = np.empty_like(magnitude)
+    for row, col in np.ndindex(*dilation):
+        phase = (..., slice(row, None, dilation[0]), slice(col, None, dilation[1]))
+        part = magnitude[phase]
+        h, w = part.shape[2:]
+        part = np.pad(part, ((0, 0), (0, 0), (0, -h % m), (0, -w % m)))
+        tiles = part.reshape(*part.shape[:2], part.shape[2] // m, m, part.shape[3] // m, m)
+        largest = tiles.max(axis=(3, 5), keepdims=True)
+        result[phase] = np.broadcast_to(largest, tiles.shape).reshape(part.shape)[..., :h, :w]
+    return result
 
 
 def _wide(dtype):

@@ -10,7 +10,15 @@ import numpy as np
 
 from fastconv import _core
 
-ALGORITHMS = ("direct", "im2col", "pointwise", "depthwise")
+ALGORITHMS = (
+    "direct",
+    "im2col",
+    "pointwise",
+    "depthwise",
+    "winograd_f43",
+    "winograd_f23",
+    "winograd_f25",
+)
 FLOATS = ("float32", "float64", "float16")
 NO_ACTIVATION = ("none", 0.0, 0.0)
 
@@ -69,6 +77,7 @@ class Case(NamedTuple):
             activation,
             choice.get("algorithm", "auto"),
             choice.get("level"),
+            False,
         )
 
     def plans(self, dtype, **form):
@@ -78,12 +87,12 @@ class Case(NamedTuple):
                 try:
                     plan = self.plan(dtype, algorithm=algorithm, level=level, **form)
                 except ValueError:
-                    assert not self.must_serve(algorithm), (self, algorithm, level)
+                    assert not self.must_serve(algorithm, dtype), (self, algorithm, level)
                     continue
                 assert (plan.algorithm, plan.level) == (algorithm, level)
                 yield plan
 
-    def must_serve(self, algorithm):
+    def must_serve(self, algorithm, dtype):
         """Tell whether refusing this problem would be a defect of the algorithm."""
         match algorithm:
             case "im2col":
@@ -95,6 +104,9 @@ class Case(NamedTuple):
                 return plain == Case(c=1, k=1, h=1, w=1, kh=1, kw=1)
             case "depthwise":
                 return self.c == self.k == 1 and self.groups > 1
+            case "winograd_f43" | "winograd_f23" | "winograd_f25":
+                r = int(algorithm[-1])
+                return dtype != "float64" and (self.kh, self.kw, *self.stride) == (r, r, 1, 1)
         raise AssertionError(algorithm)
 
 
@@ -213,6 +225,26 @@ def _forms():
     ]
 
 
+def _winograd():
+    """Grids of tiles around the parts of a vector that rows of tiles share, blocks, batches."""
+    around = (1, 1, 1, 1)
+    sides = (2, 4, 7, 8, 12, 13, 14, 15, 16, 17, 28, 29, 30, 31, 33)
+    return [
+        *(Case(1, 3, side, side, 5, padding=around) for side in sides),
+        *(Case(1, 2, side, side, 3, 5, 5, padding=(2, 2, 2, 2)) for side in sides[1:]),
+        Case(1, 2, 5, 70, 18, padding=around),
+        Case(1, 2, 70, 6, 3, padding=around),
+        Case(1, 2, 62, 61, 3, padding=(0, 2, 1, 0)),
+        Case(5, 20, 7, 6, 17, padding=around),
+        Case(3, 18, 14, 14, 33, padding=around, groups=2),
+        Case(1, 300, 15, 15, 40, padding=around),
+        Case(1, 5, 19, 23, 18, dilation=(2, 2), padding=(2, 2, 2, 2)),
+        Case(2, 17, 14, 20, 3, dilation=(3, 5), padding=(3, 3, 5, 5)),
+        Case(1, 3, 9, 9, 3, dilation=(4, 4), padding=(1, 0, 3, 0)),
+        Case(1, 3, 21, 20, 4, 5, 5, dilation=(2, 3), padding=(4, 4, 0, 6)),
+    ]
+
+
 def _random(count):
     """Problems that nobody thought of."""
     rng = np.random.default_rng(20)
@@ -252,6 +284,7 @@ CASES = list(
             *_pointwise(),
             *_depthwise(),
             *_forms(),
+            *_winograd(),
             *_random(60),
         ]
     )

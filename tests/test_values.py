@@ -140,7 +140,7 @@ def test_pools_of_one_value(value, level):
 
 
 def test_infinities_in_a_convolution_reach_their_windows_only(rng):
-    """Dense algorithms touch a pixel in its own windows; the rest of the result stays finite."""
+    """A pixel is seen by its own windows, and with Winograd by the other outputs of their tiles."""
     case = Case(1, 3, 9, 40, 17, 3, 3, padding=(1, 1, 1, 1))
     for dtype in plans.FLOATS:
         x, weight = case.arrays(rng, dtype)
@@ -150,9 +150,15 @@ def test_infinities_in_a_convolution_reach_their_windows_only(rng):
         for plan in case.plans(dtype):
             y = plans.run(plan, x, weight)
             what = f"{plan.algorithm} {plan.level}"
-            np.testing.assert_array_equal(~np.isfinite(y).all(axis=(0, 1)), touched, what)
+            reached = expected.largest_of_tile(touched[np.newaxis, np.newaxis], plan.algorithm)[
+                0, 0
+            ]
+            broken = ~np.isfinite(y).all(axis=(0, 1))
+            np.testing.assert_array_equal(broken | reached, reached, what)
+            np.testing.assert_array_equal(broken & touched, touched, what)
             assert np.isnan(y[0, :, 6:9, 34:37]).all(), what
-            assert np.isinf(y[0, :, 3:6, 19:22]).all(), what
+            if (reached == touched).all():
+                assert np.isinf(y[0, :, 3:6, 19:22]).all(), what
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
@@ -175,12 +181,15 @@ def test_products_that_become_denormal_are_computed(rng):
     x, weight = case.arrays(rng, "float32")
     # 2^-60 of a value at 2^-86 is far below the least normal number, 2^-126.
     x, weight = x * np.float32(2.0**-60), weight * np.float32(2.0**-76)
-    value, bound = expected.conv2d(x, weight)
     for plan in case.plans("float32"):
         y = plans.run(plan, x, weight)
         assert np.count_nonzero(y) == y.size
-        # Below the normal numbers the spacing is fixed: half of it for each of the 18 products.
-        expected.assert_within(y, value, bound + 18 * 2.0**-149, f"{plan.algorithm} {plan.level}")
+        # Below the normal numbers the spacing is fixed: half of it for each of the 18 products;
+        # A^T of F(4, 3) takes those of 2 channels up to (2 * .244 + 2 * 3.375 + 1)^2 = 68 times.
+        products = 2 * 68 if plan.algorithm.startswith("winograd") else 18
+        value, bound = expected.conv2d(x, weight, algorithm=plan.algorithm)
+        what = f"{plan.algorithm} {plan.level}"
+        expected.assert_within(y, value, bound + products * 2.0**-149, what)
 
 
 def test_pools_compute_denormals(level):

@@ -1,6 +1,12 @@
 /* CPU detection (base/cpu.h); the compiler's own asks the system about wide registers too. */
 #include "base/cpu.h"
 
+#include "base/checked.h"
+
+#if defined(__linux__)
+#include <unistd.h>
+#endif
+
 #if defined(__GNUC__) && defined(__x86_64__)
 #include <cpuid.h>
 
@@ -31,4 +37,13 @@ int fc_cpu_runs(fc_level level)
     default:
         return 0;
     }
+}
+
+int64_t fc_cpu_l2_bytes(void)
+{
+    int64_t bytes = 0;
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+    bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#endif
+    return bytes <= 0 ? 1 << 20 : fc_min(fc_max(bytes, 256 << 10), 4 << 20);
 }

@@ -25,6 +25,7 @@ struct fc_algorithm {
     const char *(*supports)(const fc_plan *);
     /* Estimated seconds on one thread. */
     double (*cost)(const fc_plan *);
+    double pack_seconds;   /* of packing one element of the weights */
     size_t blocking_bytes; /* size of plan->blocking, zeroed before prepare */
     /* Chooses the blocking, packed_bytes and scratch_bytes; may allocate plan->runs and
      * plan->place. */
@@ -41,6 +42,7 @@ struct fc_plan {
     size_t element_bytes; /* of the packed data: 4 for float16 */
     size_t io_bytes;      /* of an element of input and output */
     fc_level level;
+    int64_t l2_bytes; /* of the CPU that will run it */
     const struct fc_kernels *kernels;
     const struct fc_family *family;
     const struct fc_algorithm *algorithm;

@@ -172,6 +172,51 @@ struct fc_dw_pixel {
 };
 typedef void fc_dw_pixel_fn(const struct fc_dw_pixel *);
 
+/* Winograd's F(m, r) along both axes, a tile being m x m outputs of an r x r window and, with
+ * points = m + r - 1, points x points products.  Float family only.
+ *
+ * Input: of the pixels d of each tile of a rectangle, for each channel,
+ * v[(i * points + j) * v_point + c * v_channel + row * cols + col] = (B^T d B)[i][j], d starting at
+ * pixel (row * m, col * m) of the channel's x.  Pixels count as zeros and are not read outside of
+ * rows row0 ... row1 - 1 and columns col0 ... col1 - 1; x itself may lie outside. */
+struct fc_wino_input {
+    const void *x;
+    int64_t x_channel, x_row;
+    int64_t row0, row1, col0, col1;
+    int64_t channels, rows, cols;
+    void *v;
+    int64_t v_point, v_channel;
+};
+typedef void fc_wino_input_fn(const struct fc_wino_input *);
+
+/* Output: tiles of one row and nr channels, from products[(i * points + j) * point + tile * nr +
+ * channel] to m rows of pixels, out[i * out_row + (tile * m + q) * pixel * nr + channel] =
+ * (A^T products A)[i][q] + bias[channel]. */
+struct fc_wino_output {
+    const void *products, *bias;
+    int64_t point, tiles;
+    void *out;
+    int64_t out_row, pixel;
+};
+typedef void fc_wino_output_fn(const struct fc_wino_output *);
+
+/* Weights of one input channel and nr output channels, src[k * src_k + i * r + j]: dst[(i * points
+ * + j) * point + k] = (G g G^T)[i][j], computed in double; zeros for k >= channels. */
+struct fc_wino_weights {
+    const void *src;
+    int64_t src_k, channels;
+    void *dst;
+    int64_t point;
+};
+typedef void fc_wino_weights_fn(const struct fc_wino_weights *);
+
+struct fc_wino {
+    int m, r;
+    fc_wino_input_fn *input;
+    fc_wino_output_fn *output;
+    fc_wino_weights_fn *weights;
+};
+
 /* One axis of a pooling.  Window q starts at position q * stride - before and has `taps` positions,
  * `dilation` apart; the image is at 0 ... size - 1. */
 struct fc_axis {
@@ -286,7 +331,8 @@ struct fc_family {
     fc_slab_fn *slab;
     fc_panel_fn *panel;
     fc_weights_fn *weights;
-    int dw_rows; /* output rows that share loads */
+    const struct fc_wino *wino_43, *wino_23, *wino_25; /* F(m, r); NULL: not built */
+    int dw_rows;                                       /* output rows that share loads */
     fc_dw_plane_fn *dw_plane;
     fc_dw_pixel_fn *dw_pixel;
     fc_pool_plane_fn *max_plane, *avg_plane;

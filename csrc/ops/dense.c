@@ -18,6 +18,7 @@
 #include "base/memory.h"
 #include "kernels/kernels.h"
 #include "ops/parallel.h"
+#include "ops/target.h"
 
 /* Weights of a group of blocks, and they together with the packed input of a band: both stay in an
  * L2 of 2 MB, with room for the output between them. */
@@ -123,17 +124,6 @@ void fc_dense_pack_weights(const fc_plan *p, const void *weight, void *packed)
         }
 }
 
-void fc_dense_convert(const fc_plan *p, const void *src, int64_t step, int64_t pixels,
-                      int64_t channels, float *row)
-{
-    if (step == channels) {
-        p->kernels->half_to_float(src, row, pixels * channels);
-        return;
-    }
-    for (int64_t i = 0; i < pixels; i++)
-        p->kernels->half_to_float((const uint16_t *)src + i * step, row + i * channels, channels);
-}
-
 double fc_dense_cost(const fc_plan *p, double packed_elements)
 {
     /* Shares of the machine, not of this machine: multiply-adds at 85 % of a core's peak (what the
@@ -177,71 +167,12 @@ static struct cut cut_work(const fc_plan *p, int threads)
     return c;
 }
 
-/* The bias of a block, padded with zeros, as the tile starts its sums from it. */
-static void load_bias(const fc_plan *p, const void *bias, int64_t k0, int64_t count, void *dst)
-{
-    memset(dst, 0, (size_t)p->family->nr * p->element_bytes);
-    if (!bias)
-        return;
-    const char *src = (const char *)bias + (size_t)k0 * p->io_bytes;
-    if (p->desc.dtype == FC_FLOAT16)
-        p->kernels->half_to_float((const uint16_t *)src, dst, count);
-    else
-        memcpy(dst, src, (size_t)count * p->element_bytes);
-}
-
-/* Where the tiles of one image and one block of channels go. */
-struct target {
-    struct fc_store store;
-    char *y;
-    const char *residual;
-    const fc_array *y_strides, *r_strides;
-    int64_t ow;
-    int flat; /* rows of the output follow each other without a gap, in the residual too */
-};
-
-static struct target aim(const fc_plan *p, const struct fc_conv_io *io, int64_t image, int64_t k0,
-                         int64_t channels)
-{
-    const fc_array *y = &io->y, *r = &io->residual;
-    struct target t = {
-        .store = {.nr = p->family->nr,
-                  .channels = channels,
-                  .y_pixel = y->w,
-                  .y_channel = y->c,
-                  .r_pixel = r->w,
-                  .r_channel = r->c,
-                  .act = {(int)p->desc.activation.kind, p->desc.activation.a, p->desc.activation.b},
-                  .half = p->desc.dtype == FC_FLOAT16},
-        .y = (char *)y->data + (image * y->n + k0 * y->c) * (int64_t)p->io_bytes,
-        .residual = r->data
-                        ? (const char *)r->data + (image * r->n + k0 * r->c) * (int64_t)p->io_bytes
-                        : NULL,
-        .y_strides = y,
-        .r_strides = r,
-        .ow = p->ow,
-        .flat = y->h == p->ow * y->w && (!r->data || r->h == p->ow * r->w)};
-    return t;
-}
-
-/* Points a store at the flat output pixel q and returns how many of the next `count` it may take at
- * once. */
-static int64_t aim_at(const fc_plan *p, const struct target *t, int64_t q, int64_t count,
-                      struct fc_store *store)
-{
-    const int64_t i = q / t->ow, j = q % t->ow, size = (int64_t)p->io_bytes;
-    store->y = t->y + (i * t->y_strides->h + j * t->y_strides->w) * size;
-    store->residual =
-        t->residual ? t->residual + (i * t->r_strides->h + j * t->r_strides->w) * size : NULL;
-    return t->flat ? count : fc_min(count, t->ow - j);
-}
-
 /* Stores `count` pixels of a tile, the flat output pixels from q on. */
-static void store_pixels(const fc_plan *p, struct target *t, const char *tile, int64_t q,
+static void store_pixels(const fc_plan *p, struct fc_target *t, const char *tile, int64_t q,
                          int64_t count)
 {
     while (count > 0) {
-        const int64_t pixels = aim_at(p, t, q, count, &t->store);
+        const int64_t pixels = fc_target_at(p, t, q, count, &t->store);
         t->store.tile = tile;
         t->store.pixels = pixels;
         p->family->store(&t->store);
@@ -263,7 +194,7 @@ static int fetch_share(int64_t block, int64_t blocks)
 }
 
 /* One block of channels over the lines [line0, line1) by dense lines. */
-static void run_lines(const fc_plan *p, struct target *t, const struct fc_dense_slab *s,
+static void run_lines(const fc_plan *p, struct fc_target *t, const struct fc_dense_slab *s,
                       const void *bias, const char *weights, int fetch, int64_t line0,
                       int64_t line1)
 {
@@ -282,7 +213,7 @@ static void run_lines(const fc_plan *p, struct target *t, const struct fc_dense_
         const int64_t first = line * b->line_pixels;
         const int64_t last = fc_min(first + b->line_pixels, pixels);
         for (int64_t q = first; q < last; q += d.out.pixels) {
-            d.out.pixels = aim_at(p, t, q, last - q, &d.out);
+            d.out.pixels = fc_target_at(p, t, q, last - q, &d.out);
             d.x = x + (q - first) * size;
             p->family->line(&d);
         }
@@ -301,7 +232,7 @@ static int64_t tile_rows(const fc_plan *p, int64_t left)
 
 /* One block of channels over the lines [line0, line1) by dense tiles.  `next` is the block whose
  * weights are wanted after this one, or NULL. */
-static void run_tiles(const fc_plan *p, struct target *t, const struct fc_dense_slab *s,
+static void run_tiles(const fc_plan *p, struct fc_target *t, const struct fc_dense_slab *s,
                       const void *bias, const char *weights, const char *next, int64_t line0,
                       int64_t line1)
 {
@@ -365,8 +296,8 @@ static void run_item(const fc_plan *p, const struct fc_conv_io *io, const struct
             for (int64_t block = first; block < last; block++) {
                 const int64_t k0 = s->group * p->kg + block * nr;
                 const int64_t channels = fc_min(nr, p->kg - block * nr);
-                struct target t = aim(p, io, s->image, k0, channels);
-                load_bias(p, io->bias, k0, channels, &bias);
+                struct fc_target t = fc_target_of(p, io, s->image, k0, channels);
+                fc_load_bias(p, io->bias, k0, channels, &bias);
                 const char *w = weights + block * block_bytes;
                 if (b->by_line)
                     run_lines(p, &t, s, &bias, w,

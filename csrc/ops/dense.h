@@ -55,10 +55,8 @@ void fc_dense_run(const fc_plan *plan, const struct fc_conv_io *io, fc_dense_pac
  * way. */
 double fc_dense_cost(const fc_plan *plan, double packed_elements);
 
-/* float16 pixels, `step` apart, of some neighbouring channels, converted to row[pixel * channels +
- * c]. */
-void fc_dense_convert(const fc_plan *plan, const void *src, int64_t step, int64_t pixels,
-                      int64_t channels, float *row);
+/* Seconds of fc_dense_pack_weights for an element: a transpose, as fast as packing the input. */
+#define FC_DENSE_PACK_SECONDS 0.3e-9
 
 /* The most packed input that a dense algorithm may ask for at once; the rest of the 4 MB that a
  * thread may use is a tile and a converted row. */

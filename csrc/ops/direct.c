@@ -10,6 +10,7 @@
 #include "kernels/kernels.h"
 #include "ops/dense.h"
 #include "ops/ops.h"
+#include "ops/slab.h"
 
 /* Channels that one run of taps walks before the window moves on: their pixels, three cache lines
  * each, stay in a quarter of L1 while the window's columns read them again. */
@@ -132,7 +133,6 @@ static void pack_rows(const fc_plan *p, const struct fc_conv_io *io, struct fc_d
 {
     const fc_conv_desc *d = &p->desc;
     const struct fc_dense_blocking *b = p->blocking;
-    const int half = d->dtype == FC_FLOAT16;
     const int64_t size = (int64_t)p->element_bytes;
     const int64_t first = s->line0 * b->row_step;
     const int64_t last = (s->line1 - 1) * b->row_step + b->row_span;
@@ -150,30 +150,8 @@ static void pack_rows(const fc_plan *p, const struct fc_conv_io *io, struct fc_d
     for (int64_t row = first; row < last; row++) {
         const int64_t ih = row - d->pad[0];
         slab.dst = (char *)s->scratch + (row - first) * b->slab_row * size;
-        if (ih < 0 || ih >= d->h) {
-            slab.src = NULL;
-            p->family->slab(&slab);
-            continue;
-        }
-        const char *src = image + ih * io->x.h * (int64_t)p->io_bytes;
-        if (!half) {
-            slab.src = src;
-            p->family->slab(&slab);
-        } else if (d->channels_last) {
-            fc_dense_convert(p, src, io->x.w, d->w, d->cg, s->row);
-            slab.src = s->row;
-            slab.src_pixel = d->cg;
-            p->family->slab(&slab);
-        } else {
-            slab.channels = 1;
-            slab.src = s->row;
-            for (int64_t c = 0; c < d->cg; c++) {
-                p->kernels->half_to_float((const uint16_t *)src + c * io->x.c, s->row, d->w);
-                p->family->slab(&slab);
-                slab.dst = (char *)slab.dst + slab.dst_channel * size;
-            }
-            slab.channels = d->cg;
-        }
+        slab.src = ih < 0 || ih >= d->h ? NULL : image + ih * io->x.h * (int64_t)p->io_bytes;
+        fc_slab_row(p, &slab, s->row);
     }
 }
 
@@ -186,6 +164,7 @@ const struct fc_algorithm fc_direct = {
     .name = "direct",
     .supports = direct_supports,
     .cost = direct_cost,
+    .pack_seconds = FC_DENSE_PACK_SECONDS,
     .blocking_bytes = sizeof(struct fc_dense_blocking),
     .prepare = direct_prepare,
     .pack = fc_dense_pack_weights,

@@ -8,6 +8,9 @@ extern const struct fc_algorithm fc_direct;
 extern const struct fc_algorithm fc_im2col;
 extern const struct fc_algorithm fc_pointwise;
 extern const struct fc_algorithm fc_depthwise;
+extern const struct fc_algorithm fc_winograd_f43;
+extern const struct fc_algorithm fc_winograd_f23;
+extern const struct fc_algorithm fc_winograd_f25;
 
 /* Fills in scratch_bytes and seconds of a plan whose sizes are known. */
 void fc_pool_prepare(fc_pool_plan *plan);

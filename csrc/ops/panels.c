@@ -12,6 +12,7 @@
 #include "kernels/kernels.h"
 #include "ops/dense.h"
 #include "ops/ops.h"
+#include "ops/slab.h"
 
 /* float16 pixels up to so far apart are converted with what lies between them, for speed; others
  * one by one, for the memory that the stretch would take. */
@@ -131,7 +132,7 @@ static void copy_pixels(const fc_plan *p, struct fc_panel *panel, const char *sr
     struct fc_panel converted = *panel;
     converted.src = row;
     if (p->desc.channels_last) {
-        fc_dense_convert(p, src, panel->src_pixel, count, panel->channels, row);
+        fc_convert_pixels(p, src, panel->src_pixel, count, panel->channels, row);
         converted.src_pixel = panel->channels;
         p->family->panel(&converted);
         return;
@@ -142,7 +143,7 @@ static void copy_pixels(const fc_plan *p, struct fc_panel *panel, const char *sr
     for (int64_t c = 0; c < panel->channels; c++) {
         const uint16_t *from = (const uint16_t *)src + c * panel->src_channel;
         if (panel->src_pixel > STRETCH_MAX)
-            fc_dense_convert(p, from, panel->src_pixel, count, 1, row);
+            fc_convert_pixels(p, from, panel->src_pixel, count, 1, row);
         else
             p->kernels->half_to_float(from, row, (count - 1) * panel->src_pixel + 1);
         p->family->panel(&converted);
@@ -227,6 +228,7 @@ const struct fc_algorithm fc_im2col = {
     .name = "im2col",
     .supports = serves_all,
     .cost = panels_cost,
+    .pack_seconds = FC_DENSE_PACK_SECONDS,
     .blocking_bytes = sizeof(struct fc_dense_blocking),
     .prepare = im2col_prepare,
     .pack = fc_dense_pack_weights,
@@ -237,6 +239,7 @@ const struct fc_algorithm fc_pointwise = {
     .name = "pointwise",
     .supports = pointwise_supports,
     .cost = pointwise_cost,
+    .pack_seconds = FC_DENSE_PACK_SECONDS,
     .blocking_bytes = sizeof(struct fc_dense_blocking),
     .prepare = pointwise_prepare,
     .pack = fc_dense_pack_weights,

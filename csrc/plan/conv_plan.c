@@ -10,8 +10,9 @@
 #include "plan/planning.h"
 
 /* Every way to convolve; the least cost wins, the first of equals. */
-static const struct fc_algorithm *const algorithms[] = {&fc_depthwise, &fc_pointwise, &fc_direct,
-                                                        &fc_im2col};
+static const struct fc_algorithm *const algorithms[] = {
+    &fc_depthwise,    &fc_pointwise,    &fc_direct,      &fc_im2col,
+    &fc_winograd_f43, &fc_winograd_f23, &fc_winograd_f25};
 enum { ALGORITHM_COUNT = sizeof algorithms / sizeof *algorithms };
 
 _Static_assert((int)FC_ACT_CLIP == (int)FC_CLIP && (int)FC_ACT_NONE == (int)FC_NONE &&
@@ -78,51 +79,71 @@ static fc_status find_sizes(fc_plan *p, fc_error *error)
     return FC_OK;
 }
 
-static fc_status choose(fc_plan *p, const char *name, fc_error *error)
+/* Whether a caller who asks for `name` may get this algorithm: any for "auto", and all forms of one
+ * that has several, as "winograd" has. */
+static int answers_to(const struct fc_algorithm *a, const char *name)
 {
-    if (strcmp(name, "auto") != 0) {
-        for (int i = 0; i < ALGORITHM_COUNT; i++) {
-            if (strcmp(name, algorithms[i]->name) != 0)
-                continue;
-            const char *reason = algorithms[i]->supports(p);
-            if (reason)
-                return fc_fail(
-                    error, FC_UNSUPPORTED,
-                    "algorithm '%s' cannot serve a %lldx%lld window over an input of %lld x "
-                    "%lld in %lld groups: %s",
-                    name, (long long)p->desc.kh, (long long)p->desc.kw, (long long)p->desc.h,
-                    (long long)p->desc.w, (long long)p->desc.groups, reason);
-            p->algorithm = algorithms[i];
-            p->seconds = algorithms[i]->cost(p);
-            snprintf(p->why, sizeof p->why, "forced");
-            return FC_OK;
-        }
-        char known[160] = "auto";
-        for (size_t i = 0, used = strlen(known); i < ALGORITHM_COUNT && used < sizeof known; i++)
-            used +=
-                (size_t)snprintf(known + used, sizeof known - used, ", %s", algorithms[i]->name);
-        return fc_fail(error, FC_INVALID, "algorithm '%.40s' is not one of %s", name, known);
+    const size_t length = strlen(name);
+    return strcmp(name, "auto") == 0 || (strncmp(a->name, name, length) == 0 &&
+                                         (a->name[length] == 0 || a->name[length] == '_'));
+}
+
+/* Appends to a text of limited size, which it may leave cut off. */
+static void append(char *text, size_t size, const char *separator, const char *more)
+{
+    const size_t used = strlen(text);
+    snprintf(text + used, size - used, "%s%s", used ? separator : "", more);
+}
+
+static fc_status refuse(const fc_plan *p, const char *name, fc_error *error)
+{
+    char reasons[120] = "", known[160] = "auto, winograd";
+    for (int i = 0; i < ALGORITHM_COUNT; i++) {
+        append(known, sizeof known, ", ", algorithms[i]->name);
+        const char *reason = answers_to(algorithms[i], name) ? algorithms[i]->supports(p) : NULL;
+        if (reason && !strstr(reasons, reason))
+            append(reasons, sizeof reasons, ", or ", reason);
     }
+    if (!*reasons)
+        return fc_fail(error, FC_INVALID, "algorithm '%.40s' is not one of %s", name, known);
+    return fc_fail(error, FC_UNSUPPORTED,
+                   "algorithm '%s' cannot serve a %lldx%lld window over an input of %lld x %lld in "
+                   "%lld groups: %s",
+                   name, (long long)p->desc.kh, (long long)p->desc.kw, (long long)p->desc.h,
+                   (long long)p->desc.w, (long long)p->desc.groups, reasons);
+}
+
+static fc_status choose(fc_plan *p, const char *name, int one_shot, fc_error *error)
+{
     const struct fc_algorithm *second = NULL;
-    double second_seconds = 0;
+    double best_total = 0, second_total = 0;
+    const double weights =
+        (double)p->desc.k * (double)p->desc.cg * (double)(p->desc.kh * p->desc.kw);
     for (int i = 0; i < ALGORITHM_COUNT; i++) {
         const struct fc_algorithm *a = algorithms[i];
-        if (a->supports(p))
+        if (!answers_to(a, name) || a->supports(p))
             continue;
         const double seconds = a->cost(p);
-        if (!p->algorithm || seconds < p->seconds) {
+        const double total = seconds + (one_shot ? weights * a->pack_seconds : 0);
+        if (!p->algorithm || total < best_total) {
             second = p->algorithm;
-            second_seconds = p->seconds;
+            second_total = best_total;
             p->algorithm = a;
             p->seconds = seconds;
-        } else if (!second || seconds < second_seconds) {
+            best_total = total;
+        } else if (!second || total < second_total) {
             second = a;
-            second_seconds = seconds;
+            second_total = total;
         }
     }
-    if (second)
+    if (!p->algorithm)
+        return refuse(p, name, error);
+    if (strcmp(name, p->algorithm->name) == 0)
+        snprintf(p->why, sizeof p->why, "forced; estimated %.3g ms on one thread",
+                 best_total * 1e3);
+    else if (second)
         snprintf(p->why, sizeof p->why, "estimated %.3g ms on one thread; next best: %s, %.3g ms",
-                 p->seconds * 1e3, second->name, second_seconds * 1e3);
+                 best_total * 1e3, second->name, second_total * 1e3);
     else
         snprintf(p->why, sizeof p->why, "the only algorithm that serves");
     return FC_OK;
@@ -132,13 +153,14 @@ static fc_status choose(fc_plan *p, const char *name, fc_error *error)
 static fc_status state(fc_plan *p, const fc_conv_desc *desc, fc_error *error)
 {
     p->desc = *desc;
-    p->kernels = fc_level_kernels(p->level);
-    if (!p->kernels)
-        return fc_fail(error, FC_UNSUPPORTED, "level %s is not available", fc_level_name(p->level));
+    p->l2_bytes = fc_l2_bytes();
+    fc_status status = fc_kernels_find(p->level, &p->kernels, error);
+    if (status)
+        return status;
     p->family = desc->dtype == FC_FLOAT64 ? p->kernels->f64 : p->kernels->f32;
     p->element_bytes = desc->dtype == FC_FLOAT64 ? 8 : 4;
     p->io_bytes = fc_dtype_bytes(desc->dtype);
-    const fc_status status = validate(desc, error);
+    status = validate(desc, error);
     return status ? status : find_sizes(p, error);
 }
 
@@ -152,7 +174,7 @@ fc_status fc_conv_size(const fc_conv_desc *desc, int64_t *oh, int64_t *ow, fc_er
 }
 
 fc_status fc_plan_create(const fc_conv_desc *desc, const char *algorithm, fc_level level,
-                         fc_plan **plan, fc_error *error)
+                         int one_shot, fc_plan **plan, fc_error *error)
 {
     fc_plan *p = fc_object_new(sizeof *p);
     if (!p)
@@ -160,7 +182,7 @@ fc_status fc_plan_create(const fc_conv_desc *desc, const char *algorithm, fc_lev
     p->level = level;
     fc_status status = state(p, desc, error);
     if (!status)
-        status = choose(p, algorithm, error);
+        status = choose(p, algorithm, one_shot, error);
     if (!status && !(p->blocking = fc_object_new(p->algorithm->blocking_bytes)))
         status = fc_fail(error, FC_NO_MEMORY, "no memory for a plan");
     if (!status && (status = p->algorithm->prepare(p)))

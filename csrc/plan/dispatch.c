@@ -22,10 +22,11 @@ static const struct fc_kernels *const tables[FC_LEVEL_COUNT] = {
 #endif
 };
 
-/* Both set by fc_init and read-only afterwards: asking the CPU takes microseconds under a
+/* All set by fc_init and read-only afterwards: asking the CPU takes microseconds under a
  * hypervisor. */
 static fc_level current = FC_GENERIC;
 static int available[FC_LEVEL_COUNT];
+static int64_t l2_bytes;
 
 int fc_level_available(fc_level level)
 {
@@ -37,9 +38,22 @@ const struct fc_kernels *fc_level_kernels(fc_level level)
     return available[level] ? tables[level] : NULL;
 }
 
+fc_status fc_kernels_find(fc_level level, const struct fc_kernels **kernels, fc_error *error)
+{
+    *kernels = fc_level_kernels(level);
+    if (*kernels)
+        return FC_OK;
+    return fc_fail(error, FC_UNSUPPORTED, "level %s is not available", names[level]);
+}
+
 const char *fc_level_name(fc_level level)
 {
     return names[level];
+}
+
+int64_t fc_l2_bytes(void)
+{
+    return l2_bytes;
 }
 
 fc_level fc_level_current(void)
@@ -69,6 +83,7 @@ fc_status fc_level_find(const char *name, fc_level *level, fc_error *error)
 
 fc_status fc_init(fc_error *error)
 {
+    l2_bytes = fc_cpu_l2_bytes();
     for (int i = 0; i < FC_LEVEL_COUNT; i++)
         available[i] = tables[i] && fc_cpu_runs((fc_level)i);
     const char *forced = getenv("FASTCONV_CPU");

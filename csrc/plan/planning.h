@@ -13,6 +13,11 @@ fc_status fc_fail(fc_error *error, fc_status status, const char *format, ...)
 
 /* NULL when the level is not built in or this CPU lacks it. */
 const struct fc_kernels *fc_level_kernels(fc_level level);
+/* The same with a message. */
+fc_status fc_kernels_find(fc_level level, const struct fc_kernels **kernels, fc_error *error);
+
+/* fc_cpu_l2_bytes(), asked once. */
+int64_t fc_l2_bytes(void);
 
 /* Fails when a value is below its least; name as the user knows the argument. */
 fc_status fc_check_least(const char *name, int64_t value, int64_t least, fc_error *error);

@@ -69,17 +69,18 @@ fc_status fc_pool_plan_create(const fc_pool_desc *desc, fc_level level, fc_pool_
     if (!p)
         return fc_fail(error, FC_NO_MEMORY, "no memory for a plan");
     p->desc = *desc;
-    p->kernels = fc_level_kernels(level);
-    p->family = desc->dtype > FC_FLOAT64    ? NULL
-                : desc->dtype == FC_FLOAT64 ? p->kernels->f64
-                                            : p->kernels->f32;
     p->io_bytes = fc_dtype_bytes(desc->dtype);
     p->element_bytes = desc->dtype == FC_FLOAT16 ? sizeof(float) : p->io_bytes;
-    const fc_status status = validate(p, error);
+    fc_status status = fc_kernels_find(level, &p->kernels, error);
+    if (!status)
+        status = validate(p, error);
     if (status) {
         fc_pool_plan_destroy(p);
         return status;
     }
+    p->family = desc->dtype > FC_FLOAT64    ? NULL
+                : desc->dtype == FC_FLOAT64 ? p->kernels->f64
+                                            : p->kernels->f32;
     fc_pool_prepare(p);
     *plan = p;
     return FC_OK;

@@ -22,6 +22,9 @@
  *   vscale2(a, k)                a * 2^k for integral k within the normal exponents
  *   vload_t(p, ld, r)            r[i] = lane i of the VL rows p, p + ld, ...: a VL x VL transpose
  *   vdeinterleave(a, b, &e, &o)  even and odd lanes of the 2 VL elements a, b
+ *   vnext(a, keep)               lane l is a's lane l + 1 where keep's lane is all ones, 0 where it
+ * is 0 vstore_parts(p, step, v, n)  the n equal parts of v, of 4 lanes or more, to p, p + step, ...
+ * The last two are there for vectors of 4 elements or more.
  */
 #ifndef FC_SIMD_VEC_H
 #define FC_SIMD_VEC_H
@@ -43,6 +46,8 @@
 #define vscale2 FN(vscale2)
 #define vload_t FN(vload_t)
 #define vdeinterleave FN(vdeinterleave)
+#define vnext FN(vnext)
+#define vstore_parts FN(vstore_parts)
 #endif
 
 #undef T
@@ -460,5 +465,51 @@ FC_INLINE void vdeinterleave(V a, V b, V *even, V *odd)
     *odd = b;
 }
 #endif
+
+#endif
+
+#if defined(__GNUC__)
+
+FC_INLINE V vnext(V a, VI keep)
+{
+#if defined(FC_VEC_AVX512) && !FC_F64
+    const __m512i lanes = _mm512_castps_si512(a);
+    const V next = _mm512_castsi512_ps(_mm512_alignr_epi32(lanes, lanes, 1));
+#elif defined(FC_VEC_AVX2) && !FC_F64
+    const V next = _mm256_permutevar8x32_ps(a, _mm256_setr_epi32(1, 2, 3, 4, 5, 6, 7, 0));
+#else
+    V next = a;
+    for (int l = 0; l + 1 < VL; l++)
+        next[l] = a[l + 1];
+#endif
+    return (V)((VI)next & keep);
+}
+
+FC_INLINE void vstore_parts(T *p, int64_t step, V v, int parts)
+{
+#if defined(FC_VEC_AVX512) && !FC_F64
+    if (parts == 4) {
+        _mm_storeu_ps(p, _mm512_castps512_ps128(v));
+        _mm_storeu_ps(p + step, _mm512_extractf32x4_ps(v, 1));
+        _mm_storeu_ps(p + 2 * step, _mm512_extractf32x4_ps(v, 2));
+        _mm_storeu_ps(p + 3 * step, _mm512_extractf32x4_ps(v, 3));
+        return;
+    }
+    if (parts == 2) {
+        _mm256_storeu_ps(p, _mm512_castps512_ps256(v));
+        _mm256_storeu_ps(p + step, _mm512_extractf32x8_ps(v, 1));
+        return;
+    }
+#elif defined(FC_VEC_AVX2) && !FC_F64
+    if (parts == 2) {
+        _mm_storeu_ps(p, _mm256_castps256_ps128(v));
+        _mm_storeu_ps(p + step, _mm256_extractf128_ps(v, 1));
+        return;
+    }
+#endif
+    (void)step;
+    (void)parts;
+    vstore(p, v);
+}
 
 #endif

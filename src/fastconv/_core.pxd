@@ -106,7 +106,7 @@ cdef extern from "fastconv.h" nogil:
 
     fc_status fc_conv_size(const fc_conv_desc *desc, int64_t *oh, int64_t *ow, fc_error *error)
     fc_status fc_plan_create(const fc_conv_desc *desc, const char *algorithm, fc_level level,
-                             fc_plan **plan, fc_error *error)
+                             int one_shot, fc_plan **plan, fc_error *error)
     void fc_plan_destroy(fc_plan *plan)
     void fc_plan_describe(const fc_plan *plan, fc_plan_info *info)
     uint64_t fc_plan_packing(const fc_plan *plan)

@@ -33,6 +33,7 @@ class ConvPlan:
         activation: _Activation,
         algorithm: str,
         level: _Level,
+        one_shot: bool,
     ) -> Self: ...
     @property
     def out_shape(self) -> tuple[int, int, int, int]: ...

@@ -152,6 +152,7 @@ cdef class ConvPlan:
         self, int64_t n, int64_t c, int64_t h, int64_t w, int64_t k, int64_t cg, int64_t kh,
         int64_t kw, tuple stride, tuple padding, tuple dilation, int64_t groups,
         bint channels_last, str dtype, tuple activation, str algorithm, object level,
+        bint one_shot,
     ):
         cdef fc_error error
         cdef fc_conv_desc *d = &self.desc
@@ -161,7 +162,7 @@ cdef class ConvPlan:
         d.dtype = _DTYPES[dtype]
         d.activation = activation_of(activation)
         self.typenum = typenum_of(dtype)
-        check(fc_plan_create(d, name, level_of(level), &self.plan, &error), &error)
+        check(fc_plan_create(d, name, level_of(level), one_shot, &self.plan, &error), &error)
         fc_plan_describe(self.plan, &self.info)
         self.packing = fc_plan_packing(self.plan)
         if channels_last:

@@ -81,13 +81,16 @@ def plan_for(
     input_shape: tuple[int, ...],
     weight_shape: tuple[int, ...],
     layer: Layer,
+    *,
+    one_shot: bool = False,
 ) -> ConvPlan:
     """Return the plan for an input of the given shape, new or from the cache.
 
-    Errors call the input `name`.
+    With `one_shot`, packing the weights counts in the choice of the algorithm. Errors call the
+    input `name`.
     """
     image = _arguments.nchw(name, input_shape, layer.channels_last)
-    return _plan(*image, *weight_shape, *layer, None)
+    return _plan(*image, *weight_shape, *layer, None, one_shot)
 
 
 def out_shape(
@@ -204,7 +207,7 @@ def conv2d(
     layer = layer_of(
         weight.shape, dtype, stride, padding, dilation, groups, channels_last, activation, algorithm
     )
-    plan = plan_for("x", x.shape, weight.shape, layer)
+    plan = plan_for("x", x.shape, weight.shape, layer, one_shot=True)
     if bias is not None:
         bias = _arguments.operand("bias", bias, weight.shape[:1], dtype)
     return _run(

@@ -12,7 +12,7 @@ static struct {
     int64_t x_size[4], y_size[4];
     double *x, *weight, *bias, *residual;
     int has_bias, has_residual, in_place; /* in place: the residual is the output itself */
-    double *value, *bound;
+    double *value, *magnitude, *bound;    /* magnitude: sum of all absolute values */
 } problem;
 
 static int64_t parallel_runs;
@@ -46,11 +46,32 @@ static void define(int64_t n, int64_t k, int64_t oh, int64_t ow, int64_t at)
                 sum += (long double)x * *w;
                 magnitude += fabs(x * *w);
             }
-    const double value = activated(&d->activation, (double)sum);
-    const double bound = sum_bound(d->dtype, d->cg * d->kh * d->kw, magnitude);
-    problem.value[at] = value;
-    problem.bound[at] =
-        stored_bound(d->dtype, value, activated_bound(d->dtype, &d->activation, value, bound));
+    problem.value[at] = activated(&d->activation, (double)sum);
+    problem.magnitude[at] = magnitude;
+}
+
+/* The bounds of an algorithm.  Winograd's errors follow the largest sum of a tile of m x m outputs
+ * of the same phase of the dilation; m is 1 for the others. */
+static void set_bounds(int64_t m)
+{
+    const fc_conv_desc *d = &problem.desc;
+    const int64_t planes = problem.y_size[0] * problem.y_size[1];
+    const int64_t oh = problem.y_size[2], ow = problem.y_size[3];
+    const int64_t dh = d->dilation[0], dw = d->dilation[1];
+    for (int64_t at = 0; at < planes * oh * ow; at++) {
+        const int64_t i = at / ow % oh, j = at % ow;
+        const int64_t i0 = i - i / dh % m * dh, j0 = j - j / dw % m * dw;
+        const double *plane = problem.magnitude + at - i * ow - j;
+        double largest = 0;
+        for (int64_t a = 0; a < m && (m == 1 || i0 + a * dh < oh); a++)
+            for (int64_t b = 0; b < m && (m == 1 || j0 + b * dw < ow); b++)
+                largest = fmax(largest, plane[(i0 + a * dh) * ow + j0 + b * dw]);
+        const double bound = sum_bound(d->dtype, d->cg * d->kh * d->kw, largest);
+        problem.bound[at] =
+            stored_bound(d->dtype, problem.value[at],
+                         activated_bound(d->dtype, &d->activation, problem.value[at],
+                                         m > 1 ? 4 * bound : bound));
+    }
 }
 
 static int64_t count_of(const int64_t size[4])
@@ -79,6 +100,7 @@ static void problem_make(const fc_conv_desc *d)
     problem.in_place = ONE_OF(0, 1) != 0;
     problem.value = malloc((size_t)outputs * sizeof(double));
     problem.bound = malloc((size_t)outputs * sizeof(double));
+    problem.magnitude = malloc((size_t)outputs * sizeof(double));
     int64_t at = 0;
     for (int64_t n = 0; n < d->n; n++)
         for (int64_t k = 0; k < d->k; k++)
@@ -95,6 +117,7 @@ static void problem_free(void)
     free(problem.residual);
     free(problem.value);
     free(problem.bound);
+    free(problem.magnitude);
 }
 
 /* Whether refusing this problem would be a defect of the algorithm. */
@@ -106,6 +129,11 @@ static int must_serve(const char *algorithm)
         return d->kh == 1 && d->kw == 1 && !padded;
     if (strcmp(algorithm, "depthwise") == 0)
         return d->cg == 1 && d->groups > 1;
+    if (strncmp(algorithm, "winograd", 8) == 0) {
+        const int64_t r = algorithm[11] - '0'; /* winograd_f<m><r> */
+        return d->kh == r && d->kw == r && d->stride[0] == 1 && d->stride[1] == 1 &&
+               d->dtype != FC_FLOAT64;
+    }
     return 1;
 }
 
@@ -157,10 +185,17 @@ static void run_plan(const fc_plan *plan, int channels_last)
 
 static void run_level(fc_level level)
 {
-    static const char *const algorithms[] = {"direct", "im2col", "pointwise", "depthwise"};
+    /* With the outputs of a tile along an axis. */
+    static const struct {
+        const char *name;
+        int64_t m;
+    } algorithms[] = {{"direct", 1},      {"im2col", 1},       {"pointwise", 1},
+                      {"depthwise", 1},   {"winograd_f43", 4}, {"winograd_f23", 2},
+                      {"winograd_f25", 2}};
+    enum { COUNT = sizeof algorithms / sizeof *algorithms };
     fc_conv_desc d = problem.desc;
-    for (int form = 0; form < 8; form++) {
-        const char *algorithm = algorithms[form / 2];
+    for (int form = 0; form < 2 * COUNT; form++) {
+        const char *algorithm = algorithms[form / 2].name;
         fc_plan *plan;
         fc_error error = {0};
         d.channels_last = form % 2;
@@ -172,11 +207,12 @@ static void run_level(fc_level level)
               (int)d.dilation[1], (int)d.pad[0], (int)d.pad[1], (int)d.pad[2], (int)d.pad[3],
               (int)d.activation.kind, problem.has_bias, problem.has_residual,
               problem.in_place ? " in place" : "");
-        const fc_status status = fc_plan_create(&d, algorithm, level, &plan, &error);
+        const fc_status status = fc_plan_create(&d, algorithm, level, 0, &plan, &error);
         if (status) {
             check(status == FC_UNSUPPORTED && !must_serve(algorithm), "plan: %s", error.message);
             continue;
         }
+        set_bounds(algorithms[form / 2].m);
         run_plan(plan, d.channels_last);
         fc_plan_destroy(plan);
     }
@@ -195,7 +231,7 @@ static int fits(const fc_conv_desc *d)
            (d->kw - 1) * d->dilation[1] < d->w + d->pad[2] + d->pad[3];
 }
 
-enum form { DENSE, POINTWISE, GROUPED, DEPTHWISE, FORM_COUNT };
+enum form { DENSE, POINTWISE, GROUPED, DEPTHWISE, SQUARE, FORM_COUNT };
 
 /* Sizes around the vectors (4, 8, 16) and the tiles (6, 8, 12, 16, 28). */
 static fc_conv_desc random_desc(enum form form, fc_dtype dtype)
@@ -232,6 +268,11 @@ static fc_conv_desc random_desc(enum form form, fc_dtype dtype)
             d.cg = 1;
             d.k = ONE_OF(1, 1, 1, 2, 3);
             d.h += ONE_OF(0, 0, 11);
+        } else if (form == SQUARE) { /* what Winograd takes */
+            d.kh = d.kw = ONE_OF(3, 3, 5);
+            d.stride[0] = d.stride[1] = 1;
+            d.h += ONE_OF(0, 3, 11);
+            d.groups = ONE_OF(1, 1, 2);
         }
         d.c = d.cg * d.groups;
         d.k *= d.groups;
@@ -251,7 +292,7 @@ static const fc_conv_desc large[] = {
 
 void test_conv(fc_dtype dtype)
 {
-    enum { PROBLEMS = 200 };
+    enum { PROBLEMS = 250 };
     for (int i = 0; i < PROBLEMS; i++) {
         const fc_conv_desc d = random_desc((enum form)(i % FORM_COUNT), dtype);
         run_problem(&d);

@@ -26,7 +26,7 @@ static fc_status convolve(const fc_conv_desc *d, const char *algorithm, const st
     fc_error error;
     fc_plan *plan;
     fc_plan_info info;
-    fc_status status = fc_plan_create(d, algorithm, fc_level_current(), &plan, &error);
+    fc_status status = fc_plan_create(d, algorithm, fc_level_current(), 0, &plan, &error);
     if (status)
         return status;
     fc_plan_describe(plan, &info);

@@ -76,7 +76,7 @@ void test_threads(void)
     for (int i = 0; i < K * C * 9; i++)
         weight[i] = random_uniform();
     start("one plan, %d callers", CALLERS);
-    if (fc_plan_create(&conv, "auto", fc_level_current(), &made, &error) ||
+    if (fc_plan_create(&conv, "auto", fc_level_current(), 0, &made, &error) ||
         fc_pool_plan_create(&pool, fc_level_current(), &made_pool, &error)) {
         check(0, "%s", error.message);
         return;

@@ -1,0 +1,52 @@
+/* Where results go (ops/target.h). */
+#include "ops/target.h"
+
+#include <string.h>
+
+#include "base/checked.h"
+
+struct fc_target fc_target_of(const fc_plan *p, const struct fc_conv_io *io, int64_t image,
+                              int64_t k0, int64_t channels)
+{
+    const fc_array *y = &io->y, *r = &io->residual;
+    struct fc_target t = {
+        .store = {.nr = p->family->nr,
+                  .channels = channels,
+                  .y_pixel = y->w,
+                  .y_channel = y->c,
+                  .r_pixel = r->w,
+                  .r_channel = r->c,
+                  .act = {(int)p->desc.activation.kind, p->desc.activation.a, p->desc.activation.b},
+                  .half = p->desc.dtype == FC_FLOAT16},
+        .y = (char *)y->data + (image * y->n + k0 * y->c) * (int64_t)p->io_bytes,
+        .residual = r->data
+                        ? (const char *)r->data + (image * r->n + k0 * r->c) * (int64_t)p->io_bytes
+                        : NULL,
+        .y_strides = y,
+        .r_strides = r,
+        .ow = p->ow,
+        .flat = y->h == p->ow * y->w && (!r->data || r->h == p->ow * r->w)};
+    return t;
+}
+
+int64_t fc_target_at(const fc_plan *p, const struct fc_target *t, int64_t q, int64_t count,
+                     struct fc_store *store)
+{
+    const int64_t i = q / t->ow, j = q % t->ow, size = (int64_t)p->io_bytes;
+    store->y = t->y + (i * t->y_strides->h + j * t->y_strides->w) * size;
+    store->residual =
+        t->residual ? t->residual + (i * t->r_strides->h + j * t->r_strides->w) * size : NULL;
+    return t->flat ? count : fc_min(count, t->ow - j);
+}
+
+void fc_load_bias(const fc_plan *p, const void *bias, int64_t k0, int64_t channels, void *dst)
+{
+    memset(dst, 0, (size_t)p->family->nr * p->element_bytes);
+    if (!bias)
+        return;
+    const char *src = (const char *)bias + (size_t)k0 * p->io_bytes;
+    if (p->desc.dtype == FC_FLOAT16)
+        p->kernels->half_to_float((const uint16_t *)src, dst, channels);
+    else
+        memcpy(dst, src, (size_t)channels * p->element_bytes);
+}

@@ -1,0 +1,520 @@
+/* Winograd convolution: fewer multiplications for more additions (contracts of the transforms:
+ * struct fc_wino_input and its kin).
+ *
+ *   for block: some tiles of one or more images                                  (parallel,
+ * claimed) V = B^T d B of every tile and input channel for a group of blocks of output channels for
+ * point, for block of channels: M = V U by dense tiles A^T M A, bias and epilogue
+ *
+ * A tile's pixels are broadcast and output channels are the lanes, so the products are dense tiles
+ * with one run of taps, the input channels.  Where there are too few blocks for the threads, these
+ * share one V: they divide its channels, meet, and divide the output channels.
+ *
+ * A dilated window sees each phase of the dilation as an image of its own; the phases of a row are
+ * packed side by side (struct fc_slab) and their results interleaved before they are stored.
+ *
+ * A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, 2016. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/memory.h"
+#include "kernels/kernels.h"
+#include "ops/ops.h"
+#include "ops/parallel.h"
+#include "ops/slab.h"
+#include "ops/target.h"
+
+/* Tiles of a block: two full register tiles of 28, and a whole number of tile rows of images 28,
+ * 56, 112 and 224 wide.  Fewer than TILES_LEAST would read the weights too often. */
+enum { TILES_WANTED = 56, TILES_LEAST = 24 };
+
+/* V, and M of all groups together, where they cannot stay in L2: a thread may use 10 MB. */
+static const int64_t V_BYTES_MAX = 5 << 20, M_BYTES_MAX = 4 << 20;
+
+/* Channels that are packed at once where the input cannot be read in place: a vector of them is
+ * what a transpose takes. */
+enum { SLAB_CHANNELS = 16 };
+
+/* Phases of a dilation beside each other in a slab. */
+enum { DILATION_MAX = 16 };
+
+/* Pixels that leave at once: 32 of 16 channels are 2 KB a row. */
+enum { STRIP_PIXELS = 32 };
+
+/* Points at the same place of neighbouring planes would compete for the same sets of L1. */
+enum { POINT_PADDING = 16 };
+
+struct winograd_blocking {
+    const struct fc_wino *wino;
+    int64_t points;               /* squared: of both axes */
+    int64_t phases[2];            /* of the dilation, that have outputs */
+    int64_t grid_rows, grid_cols; /* tiles of an image's phase */
+    int64_t images, rows, cols;   /* of a block: more than one image only if they are whole */
+    int64_t tiles;                /* of a block, all its images and phases of a row together */
+    int64_t blocks;               /* of nr output channels in a group of the convolution */
+    int64_t group_blocks;         /* whose products are held at once */
+    int64_t v_point, m_point;     /* elements */
+    int64_t strip;                /* tiles of an output strip */
+    int64_t slab_width;           /* 0: the input is read in place */
+    size_t v_bytes, m_bytes, slab_bytes, row_bytes;
+};
+
+/* ---- planning ---- */
+
+static const char *supports(const fc_plan *p, const struct fc_wino *wino, int64_t r,
+                            const char *wrong_window)
+{
+    const fc_conv_desc *d = &p->desc;
+    if (d->dtype == FC_FLOAT64)
+        return "it computes in float32";
+    if (!wino)
+        return "this level has no vectors for it";
+    if (d->kh != r || d->kw != r)
+        return wrong_window;
+    if (d->stride[0] != 1 || d->stride[1] != 1)
+        return "it takes stride 1";
+    if (d->dilation[0] > DILATION_MAX || d->dilation[1] > DILATION_MAX)
+        return "it takes dilations up to 16";
+    const int64_t points = (wino->m + r - 1) * (wino->m + r - 1);
+    if (d->cg > V_BYTES_MAX / (points * (int64_t)sizeof(float)) / DILATION_MAX)
+        return "its transformed input does not fit 5 MB";
+    return NULL;
+}
+
+static const char *supports_43(const fc_plan *p)
+{
+    return supports(p, p->family->wino_43, 3, "it takes 3x3 windows");
+}
+static const char *supports_23(const fc_plan *p)
+{
+    return supports(p, p->family->wino_23, 3, "it takes 3x3 windows");
+}
+static const char *supports_25(const fc_plan *p)
+{
+    return supports(p, p->family->wino_25, 5, "it takes 5x5 windows");
+}
+
+static void find_grid(const fc_plan *p, struct winograd_blocking *b)
+{
+    const fc_conv_desc *d = &p->desc;
+    const int64_t m = b->wino->m, side = m + b->wino->r - 1;
+    b->points = side * side;
+    b->phases[0] = fc_min(d->dilation[0], p->oh);
+    b->phases[1] = fc_min(d->dilation[1], p->ow);
+    b->grid_rows = fc_ceil_div(fc_ceil_div(p->oh, d->dilation[0]), m);
+    b->grid_cols = fc_ceil_div(fc_ceil_div(p->ow, d->dilation[1]), m);
+    b->blocks = fc_ceil_div(p->kg, p->family->nr);
+}
+
+/* `count` cut into the fewest equal parts of at most `most`. */
+static int64_t even_part(int64_t count, int64_t most)
+{
+    return fc_ceil_div(count, fc_ceil_div(count, fc_max(1, fc_min(most, count))));
+}
+
+static fc_status prepare(fc_plan *p, const struct fc_wino *wino)
+{
+    const fc_conv_desc *d = &p->desc;
+    struct winograd_blocking *b = p->blocking;
+    const int64_t m = wino->m, halo = wino->r - 1, nr = p->family->nr;
+    const int64_t size = (int64_t)sizeof(float);
+    b->wino = wino;
+    find_grid(p, b);
+
+    /* V stays in L2, each block of channels reading it once and handing on its results; or, with so
+     * many channels that few tiles would fit, one point of V stays there, and M is held for all. */
+    const int64_t tile_bytes = b->points * d->cg * size;
+    int64_t tiles = p->l2_bytes * 9 / 10 / tile_bytes;
+    b->group_blocks = 1;
+    if (tiles < TILES_LEAST) {
+        tiles = fc_max(1, V_BYTES_MAX / tile_bytes);
+        b->group_blocks = b->blocks;
+    }
+    tiles = fc_min(tiles, TILES_WANTED);
+    const int64_t row_tiles = b->grid_cols * b->phases[1];
+    b->images = 1;
+    b->cols = even_part(b->grid_cols, tiles / b->phases[1]);
+    b->rows = b->cols < b->grid_cols ? 1 : even_part(b->grid_rows, tiles / row_tiles);
+    if (b->cols == b->grid_cols && b->rows == b->grid_rows && b->phases[0] == 1)
+        b->images = even_part(fc_max(d->n, 1), tiles / (row_tiles * b->rows));
+    b->tiles = b->images * b->phases[1] * b->rows * b->cols;
+
+    b->v_point = d->cg * b->tiles + POINT_PADDING;
+    b->m_point = b->tiles * nr + POINT_PADDING;
+    const int64_t m_bytes = b->points * b->m_point * size;
+    b->group_blocks = even_part(b->blocks, fc_min(b->group_blocks, M_BYTES_MAX / m_bytes));
+    b->v_bytes = fc_align((size_t)(b->points * b->v_point * size));
+    b->m_bytes = fc_align((size_t)(b->group_blocks * m_bytes));
+
+    const int in_place = !d->channels_last && d->dilation[1] == 1 && d->dtype != FC_FLOAT16;
+    b->slab_width = in_place ? 0 : b->cols * m + halo;
+    b->slab_bytes = fc_align(
+        (size_t)((b->rows * m + halo) * SLAB_CHANNELS * d->dilation[1] * b->slab_width * size));
+    b->row_bytes = d->dtype == FC_FLOAT16
+                       ? fc_align((size_t)(d->w * (d->channels_last ? SLAB_CHANNELS : 1) * size))
+                       : 0;
+    b->strip = fc_max(1, fc_min(b->cols, STRIP_PIXELS / (m * d->dilation[1])));
+    const int64_t out_row = (b->strip * m * d->dilation[1] + p->family->vl) * nr;
+    p->packed_bytes = fc_align((size_t)(d->groups * b->points * b->blocks * d->cg * nr * size));
+    p->scratch_bytes = b->v_bytes + b->m_bytes + b->slab_bytes + b->row_bytes +
+                       fc_align((size_t)(m * out_row * size));
+    snprintf(p->blocking_text, sizeof p->blocking_text,
+             "F(%d, %d), blocks of %lld tiles (%lld x %lld of %lld x %lld), %lld of %lld channel "
+             "blocks at once",
+             wino->m, wino->r, (long long)b->tiles, (long long)b->rows, (long long)b->cols,
+             (long long)b->grid_rows, (long long)b->grid_cols, (long long)b->group_blocks,
+             (long long)b->blocks);
+    return FC_OK;
+}
+
+static fc_status prepare_43(fc_plan *p)
+{
+    return prepare(p, p->family->wino_43);
+}
+static fc_status prepare_23(fc_plan *p)
+{
+    return prepare(p, p->family->wino_23);
+}
+static fc_status prepare_25(fc_plan *p)
+{
+    return prepare(p, p->family->wino_25);
+}
+
+/* U: [group][point][block][c][nr]. */
+static int64_t packed_at(const fc_plan *p, int64_t group, int64_t point, int64_t block)
+{
+    const struct winograd_blocking *b = p->blocking;
+    return ((group * b->points + point) * b->blocks + block) * p->desc.cg * p->family->nr;
+}
+
+/* Points lie so far apart that their lines would compete for the same sets of every cache: some
+ * channels are transformed in L1 and leave in longer stretches. */
+static void pack(const fc_plan *p, const void *weight, void *packed)
+{
+    enum { CHANNELS = 8 };
+    float stretch[36 * CHANNELS * FC_NR_MAX];
+    const fc_conv_desc *d = &p->desc;
+    const struct winograd_blocking *b = p->blocking;
+    const int64_t nr = p->family->nr, window = d->kh * d->kw;
+    struct fc_wino_weights w = {.src_k = d->cg * window, .point = CHANNELS * nr};
+    for (int64_t item = 0; item < d->groups * b->blocks; item++) {
+        const int64_t g = item / b->blocks, block = item % b->blocks;
+        const int64_t k0 = g * p->kg + block * nr;
+        w.channels = fc_min(nr, p->kg - block * nr);
+        for (int64_t c0 = 0; c0 < d->cg; c0 += CHANNELS) {
+            const int64_t count = fc_min(CHANNELS, d->cg - c0);
+            for (int64_t c = 0; c < count; c++) {
+                w.src = (const float *)weight + (k0 * d->cg + c0 + c) * window;
+                w.dst = stretch + c * nr;
+                b->wino->weights(&w);
+            }
+            for (int64_t point = 0; point < b->points; point++)
+                memcpy((float *)packed + packed_at(p, g, point, block) + c0 * nr,
+                       stretch + point * w.point, (size_t)(count * nr) * sizeof(float));
+        }
+    }
+}
+
+/* ---- running ---- */
+
+/* A block of tiles: rows and columns of tiles of the same phase of the rows, in some images. */
+struct block {
+    int64_t image, images, group, phase;
+    int64_t row, rows, col, cols;
+    int64_t tiles;
+};
+
+static int64_t count_blocks(const fc_plan *p)
+{
+    const struct winograd_blocking *b = p->blocking;
+    return fc_ceil_div(p->desc.n, b->images) * p->desc.groups * b->phases[0] *
+           fc_ceil_div(b->grid_rows, b->rows) * fc_ceil_div(b->grid_cols, b->cols);
+}
+
+static struct block block_at(const fc_plan *p, int64_t index)
+{
+    const struct winograd_blocking *b = p->blocking;
+    const int64_t across = fc_ceil_div(b->grid_cols, b->cols);
+    const int64_t down = fc_ceil_div(b->grid_rows, b->rows);
+    struct block k;
+    k.col = index % across * b->cols;
+    index /= across;
+    k.row = index % down * b->rows;
+    index /= down;
+    k.phase = index % b->phases[0];
+    index /= b->phases[0];
+    k.group = index % p->desc.groups;
+    k.image = index / p->desc.groups * b->images;
+    k.images = fc_min(b->images, p->desc.n - k.image);
+    k.rows = fc_min(b->rows, b->grid_rows - k.row);
+    k.cols = fc_min(b->cols, b->grid_cols - k.col);
+    k.tiles = k.images * b->phases[1] * k.rows * k.cols;
+    return k;
+}
+
+/* A thread's memory; V may be another's. */
+struct work {
+    float *v, *m, *slab, *row, *out;
+};
+
+static struct work work_of(const fc_plan *p, char *scratch)
+{
+    const struct winograd_blocking *b = p->blocking;
+    struct work w;
+    w.v = (float *)scratch;
+    w.m = (float *)(scratch += b->v_bytes);
+    w.slab = (float *)(scratch += b->m_bytes);
+    w.row = (float *)(scratch += b->slab_bytes);
+    w.out = (float *)(scratch += b->row_bytes);
+    return w;
+}
+
+/* V of channels [c0, c1) of one image, whose first tile in the block is `tile`. */
+static void transform_image(const fc_plan *p, const struct fc_conv_io *io, const struct block *k,
+                            const struct work *work, int64_t image, int64_t tile, int64_t c0,
+                            int64_t c1)
+{
+    const fc_conv_desc *d = &p->desc;
+    const struct winograd_blocking *b = p->blocking;
+    const int64_t m = b->wino->m, halo = b->wino->r - 1, io_size = (int64_t)p->io_bytes;
+    const int64_t dh = d->dilation[0], dw = d->dilation[1];
+    /* The block's first input row, and which of its rows, a dilation apart, the image has. */
+    const int64_t ih = k->phase - d->pad[0] + dh * k->row * m, left = d->pad[2] - dw * k->col * m;
+    const int64_t rows = k->rows * m + halo;
+    const char *src =
+        (const char *)io->x.data +
+        (image * io->x.n + (k->group * d->cg + c0) * io->x.c + ih * io->x.h) * io_size;
+    struct fc_wino_input t = {.row0 = ih < 0 ? fc_ceil_div(-ih, dh) : 0,
+                              .row1 = ih < d->h ? fc_ceil_div(d->h - ih, dh) : 0,
+                              .rows = k->rows,
+                              .cols = k->cols,
+                              .v_point = b->v_point,
+                              .v_channel = k->tiles};
+    float *v = work->v + c0 * k->tiles + tile;
+    if (!b->slab_width) {
+        t.x = src - left * io_size;
+        t.x_channel = io->x.c;
+        t.x_row = dh * io->x.h;
+        t.col0 = left;
+        t.col1 = d->w + left;
+        t.channels = c1 - c0;
+        t.v = v;
+        b->wino->input(&t);
+        return;
+    }
+    const int64_t channel = dw * b->slab_width;
+    struct fc_slab slab = {.dst_channel = channel,
+                           .width = b->slab_width,
+                           .src_channel = io->x.c,
+                           .src_pixel = io->x.w,
+                           .src_width = d->w,
+                           .stride = dw,
+                           .left = left,
+                           .phases = ((uint64_t)1 << b->phases[1]) - 1};
+    t.x_channel = channel;
+    t.x_row = SLAB_CHANNELS * channel;
+    t.col1 = b->slab_width;
+    for (int64_t c = c0; c < c1; c += SLAB_CHANNELS) {
+        t.channels = slab.channels = fc_min(SLAB_CHANNELS, c1 - c);
+        for (int64_t i = fc_max(t.row0, 0); i < fc_min(t.row1, rows); i++) {
+            slab.dst = work->slab + i * t.x_row;
+            slab.src = src + ((c - c0) * io->x.c + i * dh * io->x.h) * io_size;
+            fc_slab_row(p, &slab, work->row);
+        }
+        for (int64_t phase = 0; phase < b->phases[1]; phase++) {
+            t.x = work->slab + phase * b->slab_width;
+            t.v = v + (c - c0) * k->tiles + phase * k->rows * k->cols;
+            b->wino->input(&t);
+        }
+    }
+}
+
+static void transform(const fc_plan *p, const struct fc_conv_io *io, const struct block *k,
+                      const struct work *work, int64_t c0, int64_t c1)
+{
+    const int64_t tiles = k->tiles / k->images;
+    for (int64_t i = 0; i < k->images; i++)
+        transform_image(p, io, k, work, k->image + i, i * tiles, c0, c1);
+}
+
+/* M of the blocks of channels [first, last). */
+static void multiply(const fc_plan *p, const struct fc_conv_io *io, const struct block *k,
+                     const struct work *work, int64_t first, int64_t last)
+{
+    static const float zeros[FC_NR_MAX];
+    const struct winograd_blocking *b = p->blocking;
+    const int64_t nr = p->family->nr, cg = p->desc.cg;
+    const int64_t panels = fc_ceil_div(k->tiles, p->family->mr);
+    const struct fc_run run = {0, (int32_t)cg};
+    struct fc_dense d = {.bias = zeros, .runs = &run, .run_count = 1, .step = k->tiles};
+    /* The next weights are wanted in L2 by the end of these; their lines, one for each channel, are
+     * spread over the panels, which fetch one for every two channels. */
+    d.prefetch_step = 2 * nr * (int64_t)sizeof(float) / panels;
+    for (int64_t point = 0; point < b->points; point++)
+        for (int64_t block = first; block < last; block++) {
+            const float *w = (const float *)io->packed + packed_at(p, k->group, point, block);
+            const int64_t ahead = block + 1 < last ? 1 : b->blocks - (block - first);
+            const char *next = (const char *)(w + ahead * cg * nr);
+            float *m = work->m + ((block - first) * b->points + point) * b->m_point;
+            d.w = w;
+            for (int64_t panel = 0; panel < panels; panel++) {
+                const int64_t begin = k->tiles * panel / panels;
+                const int64_t end = k->tiles * (panel + 1) / panels;
+                d.x = work->v + point * b->v_point + begin;
+                d.tile = m + begin * nr;
+                d.prefetch = next + panel * d.prefetch_step * (cg / 2);
+                p->family->dense[1][end - begin](&d);
+            }
+        }
+}
+
+/* Rows of pixels from M of one block of channels and one image, whose first tile is `tile`. */
+static void put_image(const fc_plan *p, const struct block *k, const struct work *work,
+                      const float *products, const float *bias, struct fc_target *target,
+                      int64_t tile)
+{
+    const struct winograd_blocking *b = p->blocking;
+    const int64_t m = b->wino->m, nr = p->family->nr;
+    const int64_t dh = p->desc.dilation[0], dw = p->desc.dilation[1];
+    const int64_t out_row = (b->strip * m * dw + p->family->vl) * nr;
+    struct fc_wino_output o = {.bias = bias, .point = b->m_point, .out_row = out_row, .pixel = dw};
+    for (int64_t row = 0; row < k->rows; row++)
+        for (int64_t col = 0; col < k->cols; col += b->strip) {
+            const int64_t ow = (k->col + col) * m * dw; /* the strip's first output pixel */
+            o.tiles = fc_min(b->strip, k->cols - col);
+            for (int64_t phase = 0; phase < b->phases[1]; phase++) {
+                const int64_t at = tile + (phase * k->rows + row) * k->cols + col;
+                o.products = products + at * nr;
+                o.out = work->out + phase * nr;
+                b->wino->output(&o);
+            }
+            for (int64_t i = 0; i < m; i++) {
+                const int64_t oh = k->phase + dh * ((k->row + row) * m + i);
+                const int64_t pixels = fc_min(o.tiles * m * dw, p->ow - ow);
+                if (oh >= p->oh || pixels <= 0)
+                    break;
+                fc_target_at(p, target, oh * p->ow + ow, pixels, &target->store);
+                target->store.tile = work->out + i * out_row;
+                target->store.pixels = pixels;
+                p->family->store(&target->store);
+            }
+        }
+}
+
+/* The output channels of the blocks [first, last), some at a time. */
+static void finish(const fc_plan *p, const struct fc_conv_io *io, const struct block *k,
+                   const struct work *work, int64_t first, int64_t last)
+{
+    const struct winograd_blocking *b = p->blocking;
+    const int64_t nr = p->family->nr, tiles = k->tiles / k->images;
+    for (int64_t group = first; group < last; group += b->group_blocks) {
+        const int64_t end = fc_min(group + b->group_blocks, last);
+        multiply(p, io, k, work, group, end);
+        for (int64_t block = group; block < end; block++) {
+            const float *products = work->m + (block - group) * b->points * b->m_point;
+            const int64_t k0 = k->group * p->kg + block * nr;
+            const int64_t channels = fc_min(nr, p->kg - block * nr);
+            float bias[FC_NR_MAX];
+            fc_load_bias(p, io->bias, k0, channels, bias);
+            for (int64_t i = 0; i < k->images; i++) {
+                struct fc_target target = fc_target_of(p, io, k->image + i, k0, channels);
+                put_image(p, k, work, products, bias, &target, i * tiles);
+            }
+        }
+    }
+}
+
+static void run(const fc_plan *p, const struct fc_conv_io *io)
+{
+    const struct winograd_blocking *b = p->blocking;
+    const int64_t count = count_blocks(p), threads = io->threads;
+    /* Blocks that do not divide evenly keep all threads busy only if they are many. */
+    const int share = count < 4 * threads && count % threads;
+    const int64_t input_parts = fc_ceil_div(p->desc.cg, SLAB_CHANNELS);
+    const int64_t output_parts = fc_min(b->blocks, 4 * threads);
+#pragma omp parallel num_threads((int)threads) if (threads > 1)
+    {
+        struct work work = work_of(p, io->scratch + (size_t)fc_thread_index() * p->scratch_bytes);
+        if (share) {
+            work.v = work_of(p, io->scratch).v;
+            for (int64_t i = 0; i < count; i++) {
+                const struct block k = block_at(p, i);
+#pragma omp for schedule(dynamic, 1)
+                for (int64_t part = 0; part < input_parts; part++)
+                    transform(p, io, &k, &work, part * SLAB_CHANNELS,
+                              fc_min((part + 1) * SLAB_CHANNELS, p->desc.cg));
+#pragma omp for schedule(dynamic, 1)
+                for (int64_t part = 0; part < output_parts; part++)
+                    finish(p, io, &k, &work, b->blocks * part / output_parts,
+                           b->blocks * (part + 1) / output_parts);
+            }
+        } else {
+#pragma omp for schedule(dynamic, 1)
+            for (int64_t i = 0; i < count; i++) {
+                const struct block k = block_at(p, i);
+                transform(p, io, &k, &work, 0, p->desc.cg);
+                finish(p, io, &k, &work, 0, b->blocks);
+            }
+        }
+    }
+}
+
+static double cost(const fc_plan *p, const struct fc_wino *wino)
+{
+    struct winograd_blocking b = {.wino = wino};
+    find_grid(p, &b);
+    const double vl = p->family->vl, clock = 2.6e9, points = (double)b.points;
+    const double tiles = (double)p->desc.n * (double)p->desc.groups * (double)b.phases[0] *
+                         (double)b.phases[1] * (double)b.grid_rows * (double)b.grid_cols;
+    const double outputs = (double)(b.blocks * p->family->nr), inputs = (double)p->desc.cg;
+    /* Cycles: products at 85 % of a core's peak, transforms by the point, as measured. */
+    const double cycles =
+        points * inputs * outputs / (0.85 * 2 * vl) + points * (5 * inputs + 6 * outputs) / vl;
+    return tiles * cycles / clock;
+}
+
+static double cost_43(const fc_plan *p)
+{
+    return cost(p, p->family->wino_43);
+}
+static double cost_23(const fc_plan *p)
+{
+    return cost(p, p->family->wino_23);
+}
+static double cost_25(const fc_plan *p)
+{
+    return cost(p, p->family->wino_25);
+}
+
+const struct fc_algorithm fc_winograd_f43 = {
+    .name = "winograd_f43",
+    .supports = supports_43,
+    .cost = cost_43,
+    .pack_seconds = 1.7e-9,
+    .blocking_bytes = sizeof(struct winograd_blocking),
+    .prepare = prepare_43,
+    .pack = pack,
+    .run = run,
+};
+
+const struct fc_algorithm fc_winograd_f23 = {
+    .name = "winograd_f23",
+    .supports = supports_23,
+    .cost = cost_23,
+    .pack_seconds = 0.9e-9,
+    .blocking_bytes = sizeof(struct winograd_blocking),
+    .prepare = prepare_23,
+    .pack = pack,
+    .run = run,
+};
+
+const struct fc_algorithm fc_winograd_f25 = {
+    .name = "winograd_f25",
+    .supports = supports_25,
+    .cost = cost_25,
+    .pack_seconds = 1.0e-9,
+    .blocking_bytes = sizeof(struct winograd_blocking),
+    .prepare = prepare_25,
+    .pack = pack,
+    .run = run,
+};
