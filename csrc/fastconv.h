@@ -94,6 +94,23 @@ typedef struct fc_array {
 typedef struct fc_plan fc_plan;
 typedef struct fc_pool_plan fc_pool_plan;
 
+/* What the estimate of a plan's time counts; csrc/plan/costs.c tells what one of each costs. */
+typedef enum fc_work {
+    FC_WORK_CALL,      /* dense tiles and lines */
+    FC_WORK_TILE,      /* their vector multiply-adds, idle registers counted: of tiles */
+    FC_WORK_LINE,      /* and of lines */
+    FC_WORK_SLAB,      /* vectors that are packed into slabs */
+    FC_WORK_PANEL,     /* and into panels */
+    FC_WORK_STORE,     /* vectors of output that leave tiles */
+    FC_WORK_INPUT,     /* vectors that Winograd's input transform makes */
+    FC_WORK_OUTPUT,    /* vectors that its output transform takes */
+    FC_WORK_DEPTHWISE, /* vector multiply-adds of depthwise convolution */
+    FC_WORK_WEIGHTS,   /* KB of packed weights that come from beyond L2 */
+    FC_WORK_FAR,       /* and those of them that come from memory */
+    FC_WORK_BYTES,     /* KB of input and output */
+    FC_WORK_COUNT
+} fc_work;
+
 /* What a plan tells about itself. */
 typedef struct fc_plan_info {
     const char *algorithm, *level;
@@ -104,6 +121,8 @@ typedef struct fc_plan_info {
     int threads;          /* that would be used now */
     const char *blocking; /* block sizes, for people */
     const char *why;      /* why this algorithm, for people */
+    double seconds;       /* estimated, on one thread, weights packed */
+    const double *work;   /* FC_WORK_COUNT amounts that the estimate rests on */
 } fc_plan_info;
 
 /* Chooses the level once; must be called before anything else.  FASTCONV_CPU forces a level. */

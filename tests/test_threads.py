@@ -180,3 +180,19 @@ def test_an_input_changed_by_another_thread(rng):
     finally:
         running.clear()
         thread.join()
+
+
+def test_a_context_can_be_used_again_and_within_itself():
+    outside = fastconv.get_num_threads()
+    three = fastconv.num_threads(3)
+    for _ in range(2):
+        with three, fastconv.num_threads(5), three:
+            assert fastconv.get_num_threads() == 3
+        assert fastconv.get_num_threads() == outside
+
+    @three
+    def inside():
+        return fastconv.get_num_threads()
+
+    assert inside() == 3
+    assert fastconv.get_num_threads() == outside

@@ -23,8 +23,8 @@ struct fc_algorithm {
     const char *name;
     /* NULL when it can serve the plan's problem, otherwise the reason, for the user. */
     const char *(*supports)(const fc_plan *);
-    /* Estimated seconds on one thread. */
-    double (*cost)(const fc_plan *);
+    /* Adds what a run takes, apart from reading and writing input and output once. */
+    void (*count)(const fc_plan *, double work[FC_WORK_COUNT]);
     double pack_seconds;   /* of packing one element of the weights */
     size_t blocking_bytes; /* size of plan->blocking, zeroed before prepare */
     /* Chooses the blocking, packed_bytes and scratch_bytes; may allocate plan->runs and
@@ -46,7 +46,8 @@ struct fc_plan {
     const struct fc_kernels *kernels;
     const struct fc_family *family;
     const struct fc_algorithm *algorithm;
-    double seconds; /* the algorithm's own estimate, one thread */
+    double work[FC_WORK_COUNT];
+    double seconds; /* what that costs, on one thread */
     size_t packed_bytes;
     size_t scratch_bytes; /* one thread's */
     struct fc_run *runs;  /* the reduction over the packed input */

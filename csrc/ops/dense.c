@@ -11,6 +11,7 @@
  */
 #include "ops/dense.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,6 +24,13 @@
 /* Weights of a group of blocks, and they together with the packed input of a band: both stay in an
  * L2 of 2 MB, with room for the output between them. */
 static const int64_t WEIGHTS_BYTES = 600 << 10, WORKING_BYTES = 1200 << 10;
+
+/* What a core may hope to find in L3, which is shared: with 20 MB here F(4, 3) was chosen for 192
+ * to 384 channels at 7x7, whose 10 MB of weights took 3.5 times as long as the 5 MB of F(2, 3). */
+static const double L3_BYTES = 8 << 20;
+
+/* Multiply-adds that are under way at once: two a cycle, each taking four. */
+static const double CHAINS_LEAST = 8;
 
 /* Items for each thread, so that one that is held up by the system does not hold up the call. */
 static const int64_t ITEMS_PER_THREAD = 4;
@@ -52,6 +60,13 @@ int fc_dense_by_line(const fc_plan *p, int64_t taps, int64_t pixels, int tile_pa
     const double tile = 0.52 * (double)taps + 5 + (tile_packs ? 0.4 * (double)taps / blocks : 0);
     const double line = 0.55 * (double)taps * lanes + 1.5;
     return line < tile;
+}
+
+int64_t fc_tile_rows(const fc_plan *p, int64_t lines, int64_t line_pixels)
+{
+    if (line_pixels > p->family->mr)
+        return 1;
+    return fc_min(fc_min(p->family->rows, p->family->mr / line_pixels), lines);
 }
 
 static int64_t packed_bytes_of(const fc_plan *p, int64_t lines)
@@ -124,16 +139,42 @@ void fc_dense_pack_weights(const fc_plan *p, const void *weight, void *packed)
         }
 }
 
-double fc_dense_cost(const fc_plan *p, double packed_elements)
+double fc_tile_multiplies(const fc_plan *p, double pixels)
 {
-    /* Shares of the machine, not of this machine: multiply-adds at 85 % of a core's peak (what the
-     * tile reaches when it is full), packing and epilogue at a few elements a nanosecond. */
-    const double vl = p->family->vl, clock = 2.6e9;
-    const double blocks = (double)fc_ceil_div(p->kg, p->family->nr) * p->family->nr;
-    const double macs = (double)p->desc.n * (double)p->desc.groups * blocks *
-                        (double)(p->oh * p->ow) * (double)(p->desc.cg * p->desc.kh * p->desc.kw);
-    const double outputs = (double)p->desc.n * (double)p->desc.k * (double)(p->oh * p->ow);
-    return macs / (0.85 * 2 * vl * clock) + (packed_elements + outputs) * 0.3e-9;
+    const double tiles = ceil(pixels / (double)p->family->mr);
+    const double vectors = (double)(p->family->nr / p->family->vl);
+    return tiles * fmax(pixels / tiles * vectors, CHAINS_LEAST);
+}
+
+void fc_weights_count(const fc_plan *p, double bytes, double passes, double work[FC_WORK_COUNT])
+{
+    if (bytes > 0.5 * (double)p->l2_bytes)
+        work[FC_WORK_WEIGHTS] += bytes * passes / 1024;
+    if (bytes > L3_BYTES)
+        work[FC_WORK_FAR] += bytes * passes / 1024;
+}
+
+void fc_dense_count(const fc_plan *p, int64_t lines, int64_t line_pixels, int by_line,
+                    double work[FC_WORK_COUNT])
+{
+    const double images = (double)p->desc.n * (double)p->desc.groups;
+    const double blocks = images * (double)fc_ceil_div(p->kg, p->family->nr);
+    const double taps = (double)p->desc.cg * (double)(p->desc.kh * p->desc.kw);
+    const double nr = p->family->nr, vl = p->family->vl;
+    if (by_line) {
+        const double vectors = (double)fc_ceil_div(line_pixels, p->family->vl);
+        work[FC_WORK_LINE] += blocks * taps * (double)lines * vectors * nr;
+        work[FC_WORK_CALL] += blocks * (double)lines * vectors;
+    } else {
+        const int64_t rows = fc_tile_rows(p, lines, line_pixels);
+        const double stretches = (double)fc_ceil_div(lines, rows);
+        const double pixels = (double)(fc_min(rows, lines) * line_pixels);
+        work[FC_WORK_TILE] += blocks * taps * stretches * fc_tile_multiplies(p, pixels);
+        work[FC_WORK_CALL] += blocks * stretches * ceil(pixels / (double)p->family->mr);
+        work[FC_WORK_STORE] += blocks * (nr / vl) * (double)p->oh * (double)p->ow;
+    }
+    const double weights = (double)p->desc.groups * (double)fc_ceil_div(p->kg, p->family->nr) * nr;
+    fc_weights_count(p, weights * taps * (double)p->element_bytes, (double)p->desc.n, work);
 }
 
 /* ---- running ---- */

@@ -51,9 +51,18 @@ void fc_dense_reserve_row(fc_plan *plan, int64_t elements);
 void fc_dense_pack_weights(const fc_plan *plan, const void *weight, void *packed);
 void fc_dense_run(const fc_plan *plan, const struct fc_conv_io *io, fc_dense_pack_fn *pack);
 
-/* Seconds that a problem takes by dense tiles or lines, packing `packed_elements` of input on the
- * way. */
-double fc_dense_cost(const fc_plan *plan, double packed_elements);
+/* Adds the work of a problem by dense tiles or lines, apart from packing: `lines` lines of
+ * `line_pixels` for each image and group. */
+void fc_dense_count(const fc_plan *plan, int64_t lines, int64_t line_pixels, int by_line,
+                    double work[FC_WORK_COUNT]);
+/* Vector multiply-adds for a tap of a stretch of pixels, cut evenly into tiles, idle ones counted.
+ */
+double fc_tile_multiplies(const fc_plan *plan, double pixels);
+/* Adds the reading of packed weights, or of panels, `passes` times. */
+void fc_weights_count(const fc_plan *plan, double bytes, double passes, double work[FC_WORK_COUNT]);
+
+/* Lines that go into one tile where a line is no longer than that. */
+int64_t fc_tile_rows(const fc_plan *plan, int64_t lines, int64_t line_pixels);
 
 /* Seconds of fc_dense_pack_weights for an element: a transpose, as fast as packing the input. */
 #define FC_DENSE_PACK_SECONDS 0.3e-9

@@ -96,19 +96,14 @@ static const char *depthwise_supports(const fc_plan *p)
     return NULL;
 }
 
-static double depthwise_cost(const fc_plan *p)
+static void depthwise_count(const fc_plan *p, double work[FC_WORK_COUNT])
 {
     const fc_conv_desc *d = &p->desc;
-    /* A fifth of the peak, which loads and not multiply-adds limit, and what L3 delivers; lanes
-     * that the last vector of a row, or of the channels, leaves empty are paid for. */
-    const double share = 0.2, clock = 2.6e9, bytes_a_second = 15e9;
+    const double outputs = (double)d->n * (double)p->oh * (double)p->ow * (double)d->k;
     const int64_t vl = p->family->vl, line = d->channels_last ? d->c : p->ow;
-    const double filled = (double)line / (double)(fc_ceil_div(line, vl) * vl);
-    const double bytes =
-        (double)p->io_bytes * (double)d->n *
-        ((double)d->c * (double)d->h * (double)d->w + (double)d->k * (double)p->oh * (double)p->ow);
-    const double compute = (double)p->flops / filled / (share * 4 * (double)vl * clock);
-    return compute > bytes / bytes_a_second ? compute : bytes / bytes_a_second;
+    /* Lanes that the last vector of a row, or of the channels, leaves empty are paid for. */
+    const double filled = (double)line / (double)fc_ceil_div(line, vl);
+    work[FC_WORK_DEPTHWISE] += outputs / filled * (double)(d->kh * d->kw);
 }
 
 static fc_status prepare_pixels(fc_plan *p)
@@ -441,7 +436,7 @@ static void depthwise_run(const fc_plan *p, const struct fc_conv_io *io)
 const struct fc_algorithm fc_depthwise = {
     .name = "depthwise",
     .supports = depthwise_supports,
-    .cost = depthwise_cost,
+    .count = depthwise_count,
     .pack_seconds = 0.3e-9, /* a copy */
     .blocking_bytes = sizeof(struct blocking),
     .prepare = depthwise_prepare,

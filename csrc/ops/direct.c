@@ -47,13 +47,14 @@ static const char *direct_supports(const fc_plan *p)
     return NULL;
 }
 
-static double direct_cost(const fc_plan *p)
+static void direct_count(const fc_plan *p, double work[FC_WORK_COUNT])
 {
     const fc_conv_desc *d = &p->desc;
     const double rows =
         (double)p->oh * (double)d->stride[0] + (double)(d->kh - 1) * (double)d->dilation[0];
-    return fc_dense_cost(p, (double)d->n * (double)d->c * rows * (double)slab_width(p) *
-                                (double)d->stride[1]);
+    const double vectors = (double)d->stride[1] * (double)fc_ceil_div(slab_width(p), p->family->vl);
+    work[FC_WORK_SLAB] += (double)d->n * (double)d->c * rows * vectors;
+    fc_dense_count(p, p->oh, p->ow, fc_dense_by_line(p, d->cg * d->kh * d->kw, p->ow, 0), work);
 }
 
 /* The reduction as runs.  With enough channels a run walks channels at one tap of the window; in
@@ -110,8 +111,7 @@ static fc_status direct_prepare(fc_plan *p)
     b->line_pixels = p->ow;
     b->by_line = fc_dense_by_line(p, b->taps, p->ow, 0);
     b->strips = b->by_line ? 1 : fc_ceil_div(p->ow, mr);
-    b->tile_rows =
-        b->by_line || b->strips > 1 ? 1 : fc_min(fc_min(p->family->rows, mr / p->ow), p->oh);
+    b->tile_rows = b->by_line ? 1 : fc_tile_rows(p, p->oh, p->ow);
     b->slab_width = slab_width(p);
     b->slab_row = d->cg * d->stride[1] * b->slab_width;
     b->row_step = d->stride[0];
@@ -163,7 +163,7 @@ static void direct_run(const fc_plan *p, const struct fc_conv_io *io)
 const struct fc_algorithm fc_direct = {
     .name = "direct",
     .supports = direct_supports,
-    .cost = direct_cost,
+    .count = direct_count,
     .pack_seconds = FC_DENSE_PACK_SECONDS,
     .blocking_bytes = sizeof(struct fc_dense_blocking),
     .prepare = direct_prepare,

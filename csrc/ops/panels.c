@@ -5,6 +5,7 @@
  * window without padding is the same with nothing to replicate: its pixels are copied across output
  * rows in one go, and a short reduction is done by dense lines, straight from the input where its
  * planes have no gaps. */
+#include <math.h>
 #include <stdint.h>
 
 #include "base/checked.h"
@@ -34,17 +35,48 @@ static const char *pointwise_supports(const fc_plan *p)
     return NULL;
 }
 
-static double panels_cost(const fc_plan *p)
+static int unit_stride(const fc_plan *p)
 {
-    const fc_conv_desc *d = &p->desc;
-    return fc_dense_cost(p, (double)d->n * (double)d->c * (double)(d->kh * d->kw) *
-                                (double)(p->oh * p->ow));
+    return p->desc.stride[0] == 1 && p->desc.stride[1] == 1;
 }
 
-/* A copy less than direct: its panels need no border and no unused row. */
-static double pointwise_cost(const fc_plan *p)
+/* Adds the work on panels; `stretches` of `length` pixels are copied for each channel and place of
+ * the window.
+ */
+static void count_panels(const fc_plan *p, int by_line, double stretches, double length,
+                         double work[FC_WORK_COUNT])
 {
-    return 0.95 * panels_cost(p);
+    const fc_conv_desc *d = &p->desc;
+    const double vl = p->family->vl, mr = (double)p->family->mr;
+    /* A stretch is cut where a panel ends. */
+    const double pieces =
+        stretches * (by_line ? ceil(length / vl) : ceil(length / mr) * ceil(mr / vl));
+    work[FC_WORK_PANEL] += (double)d->n * (double)d->c * (double)(d->kh * d->kw) * pieces;
+    /* Long panels leave L2 before the next block of channels reads them. */
+    const double bytes =
+        (double)(d->cg * d->kh * d->kw) * (double)(p->oh * p->ow) * (double)p->element_bytes;
+    if (stretches > 0)
+        fc_weights_count(p, fmin(bytes, (double)FC_SLAB_BYTES_MAX),
+                         (double)d->n * (double)d->groups *
+                             (double)fc_ceil_div(p->kg, p->family->nr) *
+                             fmax(1, bytes / (double)FC_SLAB_BYTES_MAX),
+                         work);
+    fc_dense_count(p, 1, p->oh * p->ow, by_line, work);
+}
+
+static void im2col_count(const fc_plan *p, double work[FC_WORK_COUNT])
+{
+    count_panels(p, 0, (double)p->oh, (double)p->ow, work);
+}
+
+static void pointwise_count(const fc_plan *p, double work[FC_WORK_COUNT])
+{
+    const int64_t pixels = p->oh * p->ow;
+    const int by_line = fc_dense_by_line(p, p->desc.cg, pixels, unit_stride(p));
+    if (!unit_stride(p))
+        count_panels(p, by_line, (double)p->oh, (double)p->ow, work);
+    else
+        count_panels(p, by_line, by_line ? 0 : 1, (double)pixels, work);
 }
 
 /* One run over all taps, whose order in the weights is (channel, window position). */
@@ -95,11 +127,6 @@ static fc_status im2col_prepare(fc_plan *p)
     b->line_step = b->taps * b->line_pixels;
     b->tap_step = b->line_pixels;
     return finish_panels(p);
-}
-
-static int unit_stride(const fc_plan *p)
-{
-    return p->desc.stride[0] == 1 && p->desc.stride[1] == 1;
 }
 
 static fc_status pointwise_prepare(fc_plan *p)
@@ -227,7 +254,7 @@ static void panels_run(const fc_plan *p, const struct fc_conv_io *io)
 const struct fc_algorithm fc_im2col = {
     .name = "im2col",
     .supports = serves_all,
-    .cost = panels_cost,
+    .count = im2col_count,
     .pack_seconds = FC_DENSE_PACK_SECONDS,
     .blocking_bytes = sizeof(struct fc_dense_blocking),
     .prepare = im2col_prepare,
@@ -238,7 +265,7 @@ const struct fc_algorithm fc_im2col = {
 const struct fc_algorithm fc_pointwise = {
     .name = "pointwise",
     .supports = pointwise_supports,
-    .cost = pointwise_cost,
+    .count = pointwise_count,
     .pack_seconds = FC_DENSE_PACK_SECONDS,
     .blocking_bytes = sizeof(struct fc_dense_blocking),
     .prepare = pointwise_prepare,

@@ -13,12 +13,14 @@
  * packed side by side (struct fc_slab) and their results interleaved before they are stored.
  *
  * A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, 2016. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/checked.h"
 #include "base/memory.h"
 #include "kernels/kernels.h"
+#include "ops/dense.h"
 #include "ops/ops.h"
 #include "ops/parallel.h"
 #include "ops/slab.h"
@@ -121,14 +123,14 @@ static fc_status prepare(fc_plan *p, const struct fc_wino *wino)
     b->wino = wino;
     find_grid(p, b);
 
-    /* V stays in L2, each block of channels reading it once and handing on its results; or, with so
-     * many channels that few tiles would fit, one point of V stays there, and M is held for all. */
+    /* V stays in L2, and beside it M of as many blocks of channels as a quarter of L2 takes, whose
+     * weights are read in one long stretch; or, with so many channels that few tiles would fit, one
+     * point of V stays there, and M is held for all. */
     const int64_t tile_bytes = b->points * d->cg * size;
-    int64_t tiles = p->l2_bytes * 9 / 10 / tile_bytes;
-    b->group_blocks = 1;
+    int64_t tiles = p->l2_bytes * 9 / 10 / tile_bytes, held_bytes = p->l2_bytes / 4;
     if (tiles < TILES_LEAST) {
         tiles = fc_max(1, V_BYTES_MAX / tile_bytes);
-        b->group_blocks = b->blocks;
+        held_bytes = M_BYTES_MAX;
     }
     tiles = fc_min(tiles, TILES_WANTED);
     const int64_t row_tiles = b->grid_cols * b->phases[1];
@@ -142,7 +144,7 @@ static fc_status prepare(fc_plan *p, const struct fc_wino *wino)
     b->v_point = d->cg * b->tiles + POINT_PADDING;
     b->m_point = b->tiles * nr + POINT_PADDING;
     const int64_t m_bytes = b->points * b->m_point * size;
-    b->group_blocks = even_part(b->blocks, fc_min(b->group_blocks, M_BYTES_MAX / m_bytes));
+    b->group_blocks = even_part(b->blocks, held_bytes / m_bytes);
     b->v_bytes = fc_align((size_t)(b->points * b->v_point * size));
     b->m_bytes = fc_align((size_t)(b->group_blocks * m_bytes));
 
@@ -459,37 +461,43 @@ static void run(const fc_plan *p, const struct fc_conv_io *io)
     }
 }
 
-static double cost(const fc_plan *p, const struct fc_wino *wino)
+static void count(const fc_plan *p, const struct fc_wino *wino, double work[FC_WORK_COUNT])
 {
     struct winograd_blocking b = {.wino = wino};
     find_grid(p, &b);
-    const double vl = p->family->vl, clock = 2.6e9, points = (double)b.points;
+    const double vl = p->family->vl, points = (double)b.points;
     const double tiles = (double)p->desc.n * (double)p->desc.groups * (double)b.phases[0] *
                          (double)b.phases[1] * (double)b.grid_rows * (double)b.grid_cols;
     const double outputs = (double)(b.blocks * p->family->nr), inputs = (double)p->desc.cg;
-    /* Cycles: products at 85 % of a core's peak, transforms by the point, as measured. */
-    const double cycles =
-        points * inputs * outputs / (0.85 * 2 * vl) + points * (5 * inputs + 6 * outputs) / vl;
-    return tiles * cycles / clock;
+    /* Whole images are blocks as long as they are no larger than that. */
+    const double images = (double)p->desc.groups * (double)b.phases[0];
+    const double parts = fmax(images, tiles / TILES_WANTED), part = tiles / parts;
+    const double chunks = tiles / fmin((double)b.grid_cols, vl) / (double)p->desc.groups;
+    work[FC_WORK_CALL] += points * parts * (double)b.blocks * ceil(part / (double)p->family->mr);
+    work[FC_WORK_TILE] += points * parts * inputs * (double)b.blocks * fc_tile_multiplies(p, part);
+    work[FC_WORK_INPUT] += points * inputs * (double)p->desc.groups * chunks;
+    work[FC_WORK_OUTPUT] += points * tiles * outputs / vl;
+    fc_weights_count(p, (double)p->desc.groups * points * inputs * outputs * (double)sizeof(float),
+                     parts / (double)p->desc.groups, work);
 }
 
-static double cost_43(const fc_plan *p)
+static void count_43(const fc_plan *p, double work[FC_WORK_COUNT])
 {
-    return cost(p, p->family->wino_43);
+    count(p, p->family->wino_43, work);
 }
-static double cost_23(const fc_plan *p)
+static void count_23(const fc_plan *p, double work[FC_WORK_COUNT])
 {
-    return cost(p, p->family->wino_23);
+    count(p, p->family->wino_23, work);
 }
-static double cost_25(const fc_plan *p)
+static void count_25(const fc_plan *p, double work[FC_WORK_COUNT])
 {
-    return cost(p, p->family->wino_25);
+    count(p, p->family->wino_25, work);
 }
 
 const struct fc_algorithm fc_winograd_f43 = {
     .name = "winograd_f43",
     .supports = supports_43,
-    .cost = cost_43,
+    .count = count_43,
     .pack_seconds = 1.7e-9,
     .blocking_bytes = sizeof(struct winograd_blocking),
     .prepare = prepare_43,
@@ -500,7 +508,7 @@ const struct fc_algorithm fc_winograd_f43 = {
 const struct fc_algorithm fc_winograd_f23 = {
     .name = "winograd_f23",
     .supports = supports_23,
-    .cost = cost_23,
+    .count = count_23,
     .pack_seconds = 0.9e-9,
     .blocking_bytes = sizeof(struct winograd_blocking),
     .prepare = prepare_23,
@@ -511,7 +519,7 @@ const struct fc_algorithm fc_winograd_f23 = {
 const struct fc_algorithm fc_winograd_f25 = {
     .name = "winograd_f25",
     .supports = supports_25,
-    .cost = cost_25,
+    .count = count_25,
     .pack_seconds = 1.0e-9,
     .blocking_bytes = sizeof(struct winograd_blocking),
     .prepare = prepare_25,

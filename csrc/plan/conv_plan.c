@@ -113,6 +113,14 @@ static fc_status refuse(const fc_plan *p, const char *name, fc_error *error)
                    (long long)p->desc.w, (long long)p->desc.groups, reasons);
 }
 
+static double io_bytes(const fc_plan *p)
+{
+    const fc_conv_desc *d = &p->desc;
+    return (double)p->io_bytes * (double)d->n *
+           ((double)d->c * (double)d->h * (double)d->w +
+            (double)d->k * (double)p->oh * (double)p->ow);
+}
+
 static fc_status choose(fc_plan *p, const char *name, int one_shot, fc_error *error)
 {
     const struct fc_algorithm *second = NULL;
@@ -123,12 +131,15 @@ static fc_status choose(fc_plan *p, const char *name, int one_shot, fc_error *er
         const struct fc_algorithm *a = algorithms[i];
         if (!answers_to(a, name) || a->supports(p))
             continue;
-        const double seconds = a->cost(p);
+        double work[FC_WORK_COUNT] = {[FC_WORK_BYTES] = io_bytes(p) / 1024};
+        a->count(p, work);
+        const double seconds = fc_work_seconds(p->level, work);
         const double total = seconds + (one_shot ? weights * a->pack_seconds : 0);
         if (!p->algorithm || total < best_total) {
             second = p->algorithm;
             second_total = best_total;
             p->algorithm = a;
+            memcpy(p->work, work, sizeof work);
             p->seconds = seconds;
             best_total = total;
         } else if (!second || total < second_total) {
@@ -217,7 +228,9 @@ void fc_plan_describe(const fc_plan *p, fc_plan_info *info)
                            .scratch_bytes = p->scratch_bytes,
                            .threads = fc_threads_wanted(p->seconds),
                            .blocking = p->blocking_text,
-                           .why = p->why};
+                           .why = p->why,
+                           .seconds = p->seconds,
+                           .work = p->work};
 }
 
 fc_status fc_plan_pack(const fc_plan *p, const void *weight, void *packed, fc_error *error)

@@ -29,4 +29,7 @@ fc_status fc_check_bytes(const char *what, int64_t n, int64_t c, int64_t h, int6
 
 size_t fc_dtype_bytes(fc_dtype dtype);
 
+/* Seconds on one thread that the amounts of work take at a level. */
+double fc_work_seconds(fc_level level, const double work[FC_WORK_COUNT]);
+
 #endif

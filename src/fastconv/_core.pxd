@@ -93,6 +93,10 @@ cdef extern from "fastconv.h" nogil:
         int threads
         const char *blocking
         const char *why
+        double seconds
+        const double *work
+
+    enum: FC_WORK_COUNT
 
     fc_status fc_init(fc_error *error)
     fc_level fc_level_current()

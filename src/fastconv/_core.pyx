@@ -200,6 +200,14 @@ cdef class ConvPlan:
         return info.threads
 
     @property
+    def seconds(self):
+        return self.info.seconds
+
+    @property
+    def work(self):
+        return tuple(self.info.work[i] for i in range(FC_WORK_COUNT))
+
+    @property
     def blocking(self):
         return self.info.blocking.decode()
 

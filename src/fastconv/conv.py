@@ -451,8 +451,12 @@ class Conv2d(Conv2dBase):
 
         Raises
         ------
+        TypeError
+            If it is not a shape.
         ValueError
             If an image of that shape does not fit.
+        MemoryError
+            If it would be larger than any memory.
 
         Examples
         --------

@@ -64,7 +64,7 @@ def same_padding(
     >>> same_padding((5, 7), (3, 2), odd="begin")
     ((1, 1), (1, 0))
     """
-    if odd not in ("end", "begin"):
+    if not isinstance(odd, str) or odd not in ("end", "begin"):
         raise ValueError(f'odd must be "end" or "begin", got {odd!r}')
     sizes = _arguments.sizes("size", size)
     axes = len(sizes)
@@ -120,6 +120,8 @@ def conv_output_shape(
         If an argument is of the wrong kind.
     ValueError
         If the shapes do not fit; with `strict` also if the stride does not divide evenly.
+    MemoryError
+        If an array would be larger than any memory.
 
     Examples
     --------

@@ -3,8 +3,8 @@
 Knows the argument forms and ``_core``, whose thread chooser decides within these limits.
 """
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+import threading
+from contextlib import ContextDecorator
 from typing import SupportsIndex
 
 from fastconv import _arguments, _core
@@ -64,10 +64,10 @@ def get_num_threads() -> int:
     return _core.get_num_threads()
 
 
-def num_threads(n: SupportsIndex) -> AbstractContextManager[None]:
+def num_threads(n: SupportsIndex) -> "_Override":
     """Return a context in which calls from this Python thread may use `n` threads.
 
-    Contexts may be nested; other Python threads are not affected.
+    Contexts may be nested and used again; other Python threads are not affected.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def num_threads(n: SupportsIndex) -> AbstractContextManager[None]:
     Returns
     -------
     context manager
-        On leaving it, the number is again what it was before.
+        On leaving it, the number is again what it was before. It also decorates functions.
 
     Raises
     ------
@@ -93,13 +93,18 @@ def num_threads(n: SupportsIndex) -> AbstractContextManager[None]:
     >>> with num_threads(1):
     ...     y = relu(np.zeros(3))
     """
-    return _override(_arguments.positive("n", n))
+    return _Override(_arguments.positive("n", n))
 
 
-@contextmanager
-def _override(n: int) -> Iterator[None]:
-    previous = _core.thread_override(n)
-    try:
-        yield
-    finally:
-        _core.thread_override(previous)
+class _Override(threading.local, ContextDecorator):
+    """What `num_threads` returns; each Python thread has its own stack of what was before."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+        self._previous: list[int] = []
+
+    def __enter__(self) -> None:
+        self._previous.append(_core.thread_override(self._n))
+
+    def __exit__(self, *error: object) -> None:
+        _core.thread_override(self._previous.pop())

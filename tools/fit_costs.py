@@ -1,0 +1,152 @@
+"""Measure the cases with every algorithm that serves them and fit a row of csrc/plan/costs.c.
+
+    python tools/fit_costs.py [--level avx2] [--save FILE.npz] [--load FILE.npz]
+
+Prints the row of the level and how far the choice by it lies behind the best algorithm of each
+case, which is what the row is for.  One thread, float32, weights packed beforehand, algorithms in
+turn; the median of the rounds.  Needs scipy, which scikit-image brings along.
+"""
+
+import argparse
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+from scipy.optimize import nnls
+
+import fastconv
+from fastconv import _core
+from fastconv.bench.cases import CASES
+from fastconv.bench.data import make_arrays
+from fastconv.bench.layers import ConvLayer
+
+ALGORITHMS = (
+    "direct",
+    "im2col",
+    "pointwise",
+    "depthwise",
+    "winograd_f43",
+    "winograd_f23",
+    "winograd_f25",
+)
+# Kinds of work with a likely cost in nanoseconds.  Some of them come together in most cases; what
+# the measurements do not tell apart stays in proportion to these.
+WORK = {
+    "call": 9,
+    "tile": 0.19,
+    "line": 0.23,
+    "slab": 1.7,
+    "panel": 6.5,
+    "store": 4.8,
+    "input": 4.2,
+    "output": 1.7,
+    "depthwise": 0.48,
+    "weights": 20,
+    "far": 27,
+    "bytes": 46,
+}
+PULL = 4.0  # weight of each of these beside that of a measurement
+ROUNDS, SECONDS = 5, 0.012
+
+
+def plan_of(case, algorithm, level):
+    geometry = (case.n, case.c, case.h, case.w, case.k, case.c // case.groups, case.kh, case.kw)
+    steps = (case.stride, case.padding, case.dilation, case.groups)
+    activation = ("none", 0.0, 0.0)
+    return _core.ConvPlan(*geometry, *steps, False, "float32", activation, algorithm, level, False)
+
+
+def sample(run):
+    """Return the median seconds of a call, for about SECONDS."""
+    run()
+    samples, end = [], perf_counter() + SECONDS
+    while not samples or perf_counter() < end:
+        start = perf_counter()
+        run()
+        samples.append(perf_counter() - start)
+    return median(samples)
+
+
+def measure(case, level):
+    """Return the algorithm, the work and the seconds of every plan that serves a case."""
+    arrays = make_arrays(case, "float32")
+    runs = {}
+    for algorithm in ALGORITHMS:
+        try:
+            plan = plan_of(case, algorithm, level)
+        except ValueError:
+            continue
+        out = np.empty(plan.out_shape, np.float32)
+        packed = plan.pack(arrays.weight)
+        runs[algorithm] = (
+            plan,
+            lambda plan=plan, packed=packed, out=out: plan.run(
+                arrays.x, packed, arrays.bias, None, out
+            ),
+        )
+    rounds = {algorithm: [] for algorithm in runs}
+    for _ in range(ROUNDS):
+        for algorithm, (_, run) in runs.items():
+            rounds[algorithm].append(sample(run))
+    return [(name, plan.work, median(rounds[name])) for name, (plan, _) in runs.items()]
+
+
+def fit(work, seconds):
+    """Return nanoseconds a unit with the least relative errors; none below zero."""
+    rows = 1e-9 * work / seconds[:, None]
+    likely = np.diag(1 / np.array(list(WORK.values())))
+    # Large errors come of what the model does not count: they must not bend the rest.
+    weight = np.ones(len(rows))
+    for _ in range(20):
+        weighted = np.vstack([rows * weight[:, None], PULL * likely])
+        costs, _ = nnls(weighted, np.append(weight, np.full(len(WORK), PULL)))
+        weight = 1 / np.maximum(np.abs(rows @ costs - 1), 0.1)
+    return costs
+
+
+def judge(names, cases, work, seconds, costs):
+    """Print how much slower than the best the chosen algorithm is, case by case."""
+    estimate = 1e-9 * work @ costs
+    behind = []
+    for case in dict.fromkeys(cases):
+        mine = np.flatnonzero(cases == case)
+        chosen, best = mine[np.argmin(estimate[mine])], mine[np.argmin(seconds[mine])]
+        behind.append((seconds[chosen] / seconds[best], case, names[chosen], names[best]))
+    behind.sort(reverse=True)
+    share = np.array([ratio for ratio, *_ in behind])
+    within = (share <= 1.05).mean()
+    print(f"{len(share)} cases: {within:.0%} within 5 % of the best, mean {share.mean():.3f}")
+    for ratio, case, chosen, best in behind[:25]:
+        print(f"  {ratio:.2f}  {case}: {chosen} chosen, {best} is best")
+    for name in dict.fromkeys(names):
+        mine = names == name
+        error = np.exp(np.abs(np.log(estimate[mine] / seconds[mine])).mean())
+        bias = np.exp(np.log(estimate[mine] / seconds[mine]).mean())
+        print(f"  {name}: estimates are off by {error:.2f}x, {bias:.2f}x in the mean")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--level", default=fastconv.config()["level"])
+    parser.add_argument("--save", metavar="FILE.npz")
+    parser.add_argument("--load", metavar="FILE.npz")
+    options = parser.parse_args()
+    if options.load:
+        data = np.load(options.load)
+    else:
+        fastconv.set_num_threads(1)
+        found = []
+        for case in CASES:
+            if isinstance(case, ConvLayer):
+                found += [(case.id, *row) for row in measure(case, options.level)]
+        ids, names, work, seconds = map(np.array, zip(*found, strict=True))
+        data = {"ids": ids, "names": names, "work": work, "seconds": seconds}
+        if options.save:
+            np.savez(options.save, **data)
+    costs = fit(data["work"], data["seconds"])
+    print(", ".join(f"{name} {cost:.3g}" for name, cost in zip(WORK, costs, strict=True)))
+    judge(data["names"], data["ids"], data["work"], data["seconds"], costs)
+
+
+if __name__ == "__main__":
+    main()
