@@ -1,4 +1,7 @@
-"""Prints what a pyproject.toml requires to build, run, test and check, one requirement a line."""
+"""Prints what a pyproject.toml requires to build, run, test and check, one requirement a line.
+
+The extra of peers is left out: it brings gigabytes, and no check needs it.
+"""
 
 import sys
 import tomllib
@@ -7,6 +10,7 @@ from pathlib import Path
 pyproject = tomllib.loads(Path(sys.argv[1]).read_text())
 project = pyproject["project"]
 requirements = {*pyproject["build-system"]["requires"], *project["dependencies"]}
-for extra in project["optional-dependencies"].values():
-    requirements.update(extra)
+for name, extra in project["optional-dependencies"].items():
+    if name != "peers":
+        requirements.update(extra)
 print(*sorted(r for r in requirements if not r.startswith(project["name"])), sep="\n")

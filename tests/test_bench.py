@@ -20,7 +20,7 @@ from fastconv.bench import checks, networks, timing
 from fastconv.bench.cases import CASES, FAMILIES, NETWORK_CASES, RANDOM_CASES, select
 from fastconv.bench.client import EngineError, Worker
 from fastconv.bench.data import Variant, make_arrays, to_layout
-from fastconv.bench.engines import loops, ours, vectorised
+from fastconv.bench.engines import loops, ours, ours_function, vectorised
 from fastconv.bench.results import CaseResult, Measurement, Report
 from fastconv.bench.summary import summarise
 
@@ -140,6 +140,13 @@ def test_channels_last_passes_the_check(dtype):
         assert checks.check_output(case, arrays, out.transpose(0, 3, 1, 2)).failure is None
 
 
+def test_one_shot_passes_the_check():
+    for case in select(CASES, "lenet5/conv|mobilenet/dw13|random/13"):
+        arrays = make_arrays(case)
+        out = ours_function.prepare(case, Variant(), arrays).run()
+        assert checks.check_output(case, arrays, out).failure is None
+
+
 @pytest.fixture(scope="module")
 def layer():
     case = select(CASES, "5b.5x5_reduce")[0]
@@ -147,12 +154,13 @@ def layer():
     return case, arrays, vectorised.prepare(case, Variant(), arrays).run()
 
 
-def test_check_sees_half_precision(layer):
+@pytest.mark.parametrize("winograd", [False, True])
+def test_check_sees_half_precision(layer, winograd):
     case, arrays, _ = layer
     # bfloat16 keeps eight bits: zeroing the rest of a float32 is rounding to it.
     half = (arrays.x.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
     out = vectorised.prepare(case, Variant(), replace(arrays, x=half)).run()
-    assert checks.check_output(case, arrays, out).error > 1
+    assert checks.check_output(case, arrays, out, winograd).error > 1
 
 
 @pytest.mark.parametrize(
@@ -173,6 +181,15 @@ def test_check_sees_wrong_results(layer, spoil, word):
     assert word in found.failure
 
 
+def test_bound_of_winograd_is_four_times_the_largest(layer):
+    case, arrays, out = layer
+    reference, magnitude = checks.reference_at(case, arrays, checks.random_positions(case))
+    bound = checks.error_bound(reference, magnitude, case.reduction, "float32")
+    off = out + np.float32(2 * bound.max())
+    assert checks.check_output(case, arrays, off).error > 1
+    assert checks.check_output(case, arrays, off, winograd=True).error == pytest.approx(0.5, 0.1)
+
+
 def test_check_sees_a_wrong_maximum():
     case = select(CASES, "googlenet/pool4")[0]
     arrays = make_arrays(case)
@@ -180,6 +197,7 @@ def test_check_sees_a_wrong_maximum():
     assert checks.check_output(case, arrays, out).error == 0
     spoilt = np.nextafter(out, np.float32(np.inf))
     assert checks.check_output(case, arrays, spoilt).failure
+    assert checks.check_output(case, arrays, spoilt, winograd=True).failure
 
 
 def test_bound_of_float16_has_its_final_rounding():
@@ -273,9 +291,9 @@ def test_shares_refer_to_the_cases_own_median_peak():
 
 def test_rules():
     held = summarise(report_of(0.03, numpy=0.09, two=0.016, double=0.06, last=0.03))
-    assert [rule.held for rule in held] == [True, True, True, True, True, None, None]
+    assert [rule.held for rule in held] == [True, True, True, True, True, None, None, None, None]
     missed = summarise(report_of(0.04, numpy=0.05, two=0.03, double=0.1, last=0.05))
-    assert [rule.held for rule in missed] == [False] * 5 + [None, None]
+    assert [rule.held for rule in missed] == [False] * 5 + [None] * 4
     assert all(rule.held is None for rule in summarise(Report()))
 
 
@@ -287,6 +305,20 @@ def test_report_survives_json():
     for text in ("[]", "{}", '{"format": 99}', "no json"):
         with pytest.raises(ValueError, match=r"format|Expecting"):
             Report.from_json(text)
+
+
+@pytest.mark.parametrize(("share", "held"), [(0.81, True), (0.79, False)])
+def test_rules_of_poolings_beyond_the_caches(share, held):
+    report = Report(copies=[10.0])
+    for case in select(CASES, "vgg16/pool1|vgg16/pool5"):
+        result = CaseResult.of(case)
+        seconds = case.elements * 4 / (share * 10e9)
+        result.measurements = [Measurement("fastconv", 1, "float32", False, rounds=[seconds])]
+        report.cases.append(result)
+    report = Report.from_json(report.to_json())
+    (rule,) = [rule for rule in summarise(report) if "stride 2" in rule.text]
+    assert rule.held is held
+    assert "1 cases" in rule.figure  # pool5's 0.5 MB stay in L2
 
 
 # ---- command line
@@ -308,7 +340,8 @@ def test_bench_runs_and_writes_json(tmp_path):
     done = bench("--quick", "--filter", "lenet5", "--threads", "1,2", "--json", path)
     assert done.returncode == 0, done.stderr + done.stdout
     assert re.search(r"1/5 +lenet5/conv1 .*GF/s", done.stdout)
-    assert "LeNet-5 layers <= 10 us" in done.stdout
+    assert "LeNet-5 layers <= 5 us" in done.stdout
+    assert "fastest peer" not in done.stdout
     document = json.loads(path.read_text())
     assert document["complete"]
     assert document["median"]["peak_gflops"]["float32"] > 0
@@ -319,9 +352,10 @@ def test_bench_runs_and_writes_json(tmp_path):
         for case in document["cases"]
         for m in case["measurements"]
     )
-    shown = bench("--load", path)
+    shown = bench("--load", path, "--html", tmp_path / "page.html")
     assert shown.returncode == 0
     assert "lenet5/conv1" in shown.stdout
+    assert "lenet5/conv1" in (tmp_path / "page.html").read_text()
 
 
 def test_bench_full_times_every_variant(tmp_path):
@@ -374,6 +408,7 @@ def test_list_names_every_case():
         ("--threads", "0"),
         ("--threads", "two"),
         ("--json", "nowhere/at/all.json"),
+        ("--html", "nowhere/at/all.html"),
         ("--load", "nowhere.json"),
     ],
 )

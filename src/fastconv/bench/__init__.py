@@ -9,14 +9,21 @@ The modules, each of which knows only those above it:
 ``data``        seeded random arrays for a case
 ``checks``      the error bound, and the comparison with float64
 ``timing``      the clock
-``engines``     the table of engines: fastconv, NumPy, scalar Python
+``engines``     the table of engines: fastconv, NumPy, scalar Python, and the peers
 ``worker``      the child process that serves one engine
 ``client``      the parent's end of such a process
 ``results``     what was measured, to and from JSON
 ``session``     checks and times cases, engines asked in turn
+``peers``       fastconv beside its peers: ratios and their means
 ``summary``     the rules that the figures must hold
+``wording``     figures and a report's heading in words
+``peers_text``  the comparison with peers as text
 ``console``     plain text, or rich where it is installed
+``palette``     names and colours of the families
 ``plot``        the picture (matplotlib)
+``charts``      the charts of the page, as SVG
+``page_style``  its style sheet
+``page``        the page, one HTML file
 ``cli``         options, and the order of things
 ==============  ====================================================================
 """

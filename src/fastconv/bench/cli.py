@@ -13,6 +13,9 @@ from pathlib import Path
 from fastconv.bench.cases import CASES, NETWORK_CASES, select
 from fastconv.bench.console import PlainReporter, RichReporter, make_reporter
 from fastconv.bench.data import Variant
+from fastconv.bench.engines import chosen
+from fastconv.bench.page import page
+from fastconv.bench.peers import missing_line
 from fastconv.bench.results import Report
 from fastconv.bench.session import Budget, Plan, run
 
@@ -33,6 +36,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="also float64, channels_last, and two threads beside one",
     )
     parser.add_argument(
+        "--peers",
+        action="store_true",
+        help="also time whichever are installed of PyTorch, ONNX Runtime, OpenVINO and ncnn, "
+        "and the one-shot functions; at one and at two threads",
+    )
+    parser.add_argument(
         "--filter",
         metavar="REGEX",
         help="only cases whose name or description matches (regular expression or plain text)",
@@ -41,15 +50,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--threads",
         metavar="N[,N]",
         type=_thread_counts,
-        help="thread counts to time at (default 1; 1,2 with --full)",
+        help="thread counts to time at (default 1; 1,2 with --full or --peers)",
     )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all figures to a file")
     parser.add_argument("--plot", metavar="FILE.png", type=Path, help="draw the figures")
     parser.add_argument(
+        "--html", metavar="FILE.html", type=Path, help="write a page of charts and all figures"
+    )
+    parser.add_argument(
         "--load",
         metavar="FILE",
         type=Path,
-        help="measure nothing: show, and draw with --plot, what --json wrote",
+        help="measure nothing: show, draw and make a page of what --json wrote",
     )
     parser.add_argument("--list", action="store_true", help="list the cases and end")
 
@@ -62,7 +74,7 @@ def _thread_counts(text: str) -> tuple[int, ...]:
 
 
 def _variants(options: argparse.Namespace) -> list[Variant]:
-    threads = options.threads or ((1, 2) if options.full else (1,))
+    threads = options.threads or ((1, 2) if options.full or options.peers else (1,))
     variants = [Variant(count) for count in threads]
     if options.full:
         variants.append(Variant(threads[0], dtype="float64"))
@@ -91,11 +103,19 @@ def main(options: argparse.Namespace) -> int:
             print(f"{case.id:<28} {case.label:<32} {case.macs / 1e6:>9.2f} M steps")
         return 0
 
-    plan = Plan(cases, _variants(options), QUICK if options.quick else DEFAULT)
+    engines, missing = chosen(options.peers)
+    if missing:
+        print(f"fastconv bench: {missing_line(missing)}", file=sys.stderr)
+        if not any(engine.role == "peer" for engine in engines):
+            return 2
+    budget = QUICK if options.quick else DEFAULT
+    plan = Plan(cases, _variants(options), budget, engines)
     report, reporter = Report(), make_reporter()
+    report.facts["missing"] = missing
     report.facts["options"] = {
         "quick": options.quick,
         "full": options.full,
+        "peers": options.peers,
         "filter": options.filter,
         "rounds": plan.budget.rounds,
         "seconds": plan.budget.seconds,
@@ -114,7 +134,7 @@ def _complaint(options: argparse.Namespace) -> str | None:
     """What stands against these options, if anything."""
     if options.plot and importlib.util.find_spec("matplotlib") is None:
         return "--plot needs matplotlib, which is missing: pip install matplotlib"
-    for name in ("json", "plot"):
+    for name in ("json", "plot", "html"):
         path = getattr(options, name)
         if path and not path.absolute().parent.is_dir():
             return f"--{name} {path}: there is no folder {path.absolute().parent}"
@@ -131,6 +151,8 @@ def _conclude(
         options.json.write_text(report.to_json(), encoding="utf-8")
     if options.plot:
         _draw(report, options.plot)
+    if options.html:
+        options.html.write_text(page(report), encoding="utf-8")
     if report.cases:
         reporter.conclude(report)
 

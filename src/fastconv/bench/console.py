@@ -1,52 +1,28 @@
 """Showing a run in a terminal: plain text, or rich's bar and table where it is installed.
 
-Knows ``results`` and ``summary``.
+Knows ``results``, ``summary`` and the modules of text.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from math import isnan
 from time import perf_counter
 
 from fastconv.bench.layers import Case
+from fastconv.bench.peers_text import peer_lines
 from fastconv.bench.results import CaseResult, Report, Row
 from fastconv.bench.summary import Rule, summarise
+from fastconv.bench.wording import (
+    head_lines,
+    show_rate,
+    show_share,
+    show_time,
+    show_times,
+    yardstick_line,
+)
 
 _WORDS = {True: "held", False: "MISSED", None: "-"}
-
-
-def show_time(seconds: float) -> str:
-    """Milliseconds with four digits.
-
-    Examples
-    --------
-    >>> show_time(2.3456e-6), show_time(0.1)
-    ('0.002346', '100.0')
-    """
-    ms = seconds * 1e3
-    return f"{ms:.6f}" if ms < 0.01 else f"{ms:#.4g}"
-
-
-def show_times(ratio: float) -> str:
-    """How many times faster, empty where it was not measured."""
-    if isnan(ratio):
-        return ""
-    return f"{ratio:,.0f}x" if ratio >= 100 else f"{ratio:.1f}x"
-
-
-def show_rate(row: Row) -> str:
-    if row.result.op == "pool":
-        return f"{row.gbytes:.1f} GB/s"
-    return f"{row.gflops:.1f} GF/s"
-
-
-def show_share(row: Row) -> str:
-    """Of the yardstick that suits the case."""
-    if row.result.memory_bound:
-        return f"{row.copy_share:.0%} copy"
-    return f"{row.peak_share:.0%} peak"
 
 
 # Heading, alignment and width in plain text, and the text of a row.
@@ -63,31 +39,6 @@ _COLUMNS: tuple[tuple[str, str, int, Callable[[Row], str]], ...] = (
 _SHARE = [name for name, *_ in _COLUMNS].index("share of")
 
 
-def head_lines(report: Report) -> list[str]:
-    """Machine, versions and yardsticks."""
-    config, versions = report.facts.get("config", {}), report.facts.get("versions", {})
-    machine = report.facts.get("machine", {})
-    return [
-        f"{config.get('cpu', '?')}, {machine.get('cores', '?')} cores, "
-        f"level {config.get('level', '?')}, {machine.get('platform', '?')}",
-        ", ".join(f"{name} {version}" for name, version in versions.items()),
-    ]
-
-
-def yardstick_line(report: Report) -> str:
-    """The medians that shares refer to, and how far single readings lay apart."""
-    parts = []
-    for dtype in report.dtypes():
-        values = report.peaks(dtype)
-        parts.append(
-            f"{report.peak(dtype):.0f} GFLOP/s of {dtype} FMA "
-            f"({min(values):.0f} to {max(values):.0f})"
-        )
-    if report.copies:
-        parts.append(f"copy {report.copy():.1f} GB/s")
-    return "one thread's yardsticks, medians over the run: " + ", ".join(parts)
-
-
 def tail_lines(report: Report) -> list[str]:
     """How the figures were taken, the rules, and the failures."""
     lines = [
@@ -97,6 +48,7 @@ def tail_lines(report: Report) -> list[str]:
         "read and written once over threads x copy bandwidth (over 100% where caches hold them).",
         "x NumPy: im2col by sliding_window_view and BLAS, in its own process; "
         "x loops: scalar Python, where that ends soon.",
+        *peer_lines(report),
         "",
     ]
     lines += [f"{_WORDS[rule.held]:>6}  {rule.text}: {rule.figure}" for rule in summarise(report)]

@@ -15,22 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from fastconv.bench.cases import FAMILIES
-from fastconv.bench.data import Variant
+from fastconv.bench.palette import COLOURS, TITLES
 from fastconv.bench.results import Report, Row, geometric_mean
 from fastconv.bench.summary import DENSE_PEAK_SHARE
 
-_TITLES = {
-    "lenet5": "LeNet-5",
-    "alexnet": "AlexNet",
-    "vgg16": "VGG16",
-    "googlenet": "GoogLeNet",
-    "resnet50": "ResNet-50",
-    "depthwise": "depthwise",
-    "random": "random shapes",
-}
-# Okabe and Ito's colours, which stay apart for colour-blind readers.
-_COLOURS = ("#CC79A7", "#E69F00", "#009E73", "#0072B2", "#D55E00", "#56B4E9", "#8A8A8A")
 _INK, _SOFT, _FAINT = "#222222", "#6B6B6B", "#DDDDDD"
 
 # In bars: empty room between two families, the least room of a family's name, and the step
@@ -49,7 +37,7 @@ Key = Callable[[Row], float]
 
 def draw(report: Report, path: Path) -> None:
     """Write the picture of a report that holds at least one time; the suffix tells the format."""
-    rows = _one_variant(report)
+    rows = report.plain_rows()
     layout = ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.1)
     figure = Figure(figsize=(17, 13), layout=layout, facecolor="white")
     figure.suptitle(
@@ -66,14 +54,6 @@ def draw(report: Report, path: Path) -> None:
     _draw_copy(copy, [row for row in rows if row.result.memory_bound], report)
     _draw_times(times, [row for row in rows if not math.isnan(row.times_numpy)])
     figure.savefig(path, dpi=120)
-
-
-def _one_variant(report: Report) -> list[Row]:
-    """One thread, float32, NCHW where it was measured, else the first variant there is."""
-    rows = [row for row in report.rows() if not row.failure]
-    variants = [row.variant for row in rows]
-    chosen = Variant() if Variant() in variants else variants[0]
-    return [row for row in rows if row.variant == chosen]
 
 
 def _subtitle(report: Report) -> str:
@@ -165,7 +145,7 @@ def _bars(
     at ``top`` although they are taller get an arrow.
     """
     ticks, labels, at = [], [], 0.0
-    for family, colour in zip(FAMILIES, _COLOURS, strict=True):
+    for family, colour in COLOURS.items():
         members = [row for row in rows if row.result.family == family]
         if not members:
             continue
@@ -186,7 +166,7 @@ def _bars(
             if height > top:
                 axes.plot(x, 0.975, "^", color="white", ms=4, transform=axes.get_xaxis_transform())
         axes.annotate(
-            _TITLES[family],
+            TITLES[family],
             (at + room / 2, 1),
             (0, 6),
             xycoords=axes.get_xaxis_transform(),

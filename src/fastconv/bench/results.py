@@ -40,7 +40,8 @@ class Measurement:
 
     ``rounds`` are the medians of the rounds in seconds, ``peaks`` the FMA peak in GFLOP/s that one
     thread of the same process had meanwhile; ``error`` is the worst error found as a share
-    of its bound; ``failure`` says why there are no times.
+    of its bound. ``failure`` says what went wrong, and ``absent`` why the engine was not asked,
+    where there are no times.
     """
 
     engine: str
@@ -54,6 +55,7 @@ class Measurement:
     rounds: list[float] = field(default_factory=list)
     peaks: list[float] = field(default_factory=list)
     failure: str | None = None
+    absent: str | None = None
 
     @property
     def variant(self) -> Variant:
@@ -134,7 +136,8 @@ class Report:
     Attributes
     ----------
     facts : dict
-        Machine, versions, fastconv's configuration and the options of the run.
+        Machine, versions, fastconv's configuration, the options of the run; with peers also
+        the packages that are ``"missing"``, and why others are ``"broken"``.
     copies, reads : list of float
         GB/s of one thread, as measured between the cases; a copy's bytes are counted twice.
     cases : list of CaseResult
@@ -170,6 +173,10 @@ class Report:
         """Median GB/s of one thread, read and written bytes both counted."""
         return median(self.copies) if self.copies else math.nan
 
+    def read(self) -> float:
+        """Median GB/s that one thread reads."""
+        return median(self.reads) if self.reads else math.nan
+
     def failures(self) -> list[str]:
         """One line for each measurement that failed."""
         return [
@@ -188,6 +195,13 @@ class Report:
         for m in result.measurements:
             if m.engine == "fastconv":
                 yield self._row(result, m)
+
+    def plain_rows(self) -> list[Row]:
+        """Rows of float32 in NCHW on one thread, else of the first variant that was timed."""
+        rows = [row for row in self.rows() if not row.failure]
+        variants = [row.variant for row in rows]
+        chosen = Variant() if Variant() in variants else next(iter(variants), None)
+        return [row for row in rows if row.variant == chosen]
 
     def _row(self, result: CaseResult, m: Measurement) -> Row:
         variant, seconds = m.variant, m.seconds

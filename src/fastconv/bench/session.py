@@ -10,7 +10,7 @@ import math
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import sleep
 from typing import Protocol
 
@@ -19,7 +19,7 @@ import numpy as np
 import fastconv
 from fastconv.bench.client import EngineError, Workers
 from fastconv.bench.data import Variant
-from fastconv.bench.engines import ENGINES
+from fastconv.bench.engines import ENGINES, Engine
 from fastconv.bench.layers import Case
 from fastconv.bench.results import CaseResult, Measurement, Report
 
@@ -48,6 +48,7 @@ class Plan:
     cases: Sequence[Case]
     variants: Sequence[Variant]
     budget: Budget
+    engines: Sequence[Engine]
 
 
 class Reporter(Protocol):
@@ -65,7 +66,8 @@ class Reporter(Protocol):
 def run(plan: Plan, report: Report, reporter: Reporter) -> None:
     """Carry out a plan; the report is filled case by case, whatever ends the run."""
     with Workers() as workers:
-        report.facts.update(machine_facts(), versions=_versions(workers))
+        report.facts.update(machine_facts())
+        plan = replace(plan, engines=_start(workers, plan.engines, report))
         try:
             reporter.begin(report, len(plan.cases))
             for case in plan.cases:
@@ -97,12 +99,20 @@ def machine_facts() -> dict[str, object]:
     }
 
 
-def _versions(workers: Workers) -> dict[str, str]:
-    """Of Python and of the engines, as their processes see them."""
+def _start(workers: Workers, engines: Sequence[Engine], report: Report) -> list[Engine]:
+    """Note the versions, as the engines' processes see them; a peer may turn out to be broken."""
     versions = {"python": platform.python_version(), "numpy": np.__version__}
-    for engine in ENGINES:
-        versions |= workers.get(engine, 1).ask("versions")
-    return versions
+    started = []
+    for engine in engines:
+        try:
+            versions |= workers.get(engine.name, 1).ask("versions")
+            started.append(engine)
+        except EngineError as error:
+            if not engine.packages:
+                raise
+            report.facts.setdefault("broken", {})[engine.name] = str(error)
+    report.facts["versions"] = versions
+    return started
 
 
 def _measure_machine(workers: Workers, report: Report) -> None:
@@ -117,8 +127,8 @@ def _contenders(case: Case, plan: Plan) -> list[tuple[str, Variant]]:
     """fastconv in every variant; the others in the plain one, slow ones where they can end."""
     chosen = [("fastconv", variant) for variant in plan.variants]
     threads = sorted({variant.threads for variant in plan.variants})
-    for engine in ENGINES.values():
-        if engine.name == "fastconv":
+    for engine in plan.engines:
+        if engine.role == "ours" or case.op not in engine.ops:
             continue
         if engine.estimate is None:
             chosen += [(engine.name, Variant(count)) for count in threads]
@@ -133,7 +143,8 @@ def _measure_case(workers: Workers, case: Case, plan: Plan) -> CaseResult:
     for engine, variant in _contenders(case, plan):
         measurement = Measurement(engine, variant.threads, variant.dtype, variant.channels_last)
         result.measurements.append(measurement)
-        if _check(workers, case, measurement):
+        measurement.absent = ENGINES[engine].absent(case)
+        if measurement.absent is None and _check(workers, case, measurement):
             timed.append(measurement)
     for turn in range(plan.budget.rounds):
         # Who goes first differs from round to round: no engine always finds the same caches.

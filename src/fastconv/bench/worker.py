@@ -49,10 +49,10 @@ class Service:
         case, arrays, prepared = self._ready[variant]
         outputs = []
         seconds = timed(lambda: outputs.append(prepared.run()))
-        out = outputs[0]
+        out = prepared.to_array(outputs[0])
         if variant.channels_last:
             out = out.transpose(0, 3, 1, 2)
-        return check_output(case, arrays, out), seconds
+        return check_output(case, arrays, out, prepared.winograd), seconds
 
     def time(self, variant: Variant, budget: float, with_peak: bool) -> tuple[float, float | None]:
         """Median seconds of a call, and the FMA peak between them, GFLOP/s of one thread."""

@@ -7,30 +7,53 @@ which is called once, before any other::
     versions() -> dict[str, str]
     prepare(case, variant, arrays) -> Prepared
 
-The table itself imports none of them, so that an engine which is not installed costs nothing.
+The table itself imports none of them, and a module imports its package in its functions alone: an
+engine that is not installed costs nothing, and one that is does not come into this process.
+``onnx_model`` builds the models of the engines that read ONNX and serves none itself.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 
 from fastconv.bench.layers import Case
 
 
+def _itself(out: np.ndarray) -> np.ndarray:
+    return out
+
+
+def _served(case: Case) -> None:
+    """No case is absent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A case made ready: weights packed, buffers taken.
 
-    ``run`` computes it once and returns the output in the layout of the variant; ``algorithm``
-    and ``details`` go into the report.
+    Attributes
+    ----------
+    run : callable
+        Computes the case once; this is what is timed.
+    algorithm, details
+        Go into the report.
+    to_array : callable
+        Makes an ndarray in the layout of the variant of what ``run`` returned; not timed, so that
+        an engine with tensors of its own does not pay for ours.
+    winograd : bool
+        Whether the result may be that of a Winograd algorithm, for which the check is looser.
     """
 
-    run: Callable[[], np.ndarray]
+    run: Callable[[], Any]
     algorithm: str = ""
     details: dict[str, object] = field(default_factory=dict)
+    to_array: Callable[[Any], np.ndarray] = _itself
+    winograd: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +66,32 @@ class Engine:
         As reports show it.
     module : str
         What the worker process imports.
+    role : {"ours", "baseline", "peer", "one-shot"}
+        What its figures are for: peers compete with ours in their prepared form, the one-shot
+        engines with each other.
     estimate : callable or None
         Seconds that a case will take, for an engine too slow for most cases; such an engine is
         called once per case. ``None``: quick enough to be asked in every round.
+    packages : tuple of str
+        What has to be installed beside fastconv.
+    ops : tuple of str
+        The kinds of layers for which it is asked.
+    absent : callable
+        Why it cannot express a case, ``None`` where it can.
     """
 
     name: str
     module: str
+    role: Literal["ours", "baseline", "peer", "one-shot"]
     estimate: Callable[[Case], float] | None = None
+    packages: tuple[str, ...] = ()
+    ops: tuple[str, ...] = ("conv", "pool")
+    absent: Callable[[Case], str | None] = _served
+
+    @property
+    def missing(self) -> list[str]:
+        """Packages that are not installed."""
+        return [name for name in self.packages if importlib.util.find_spec(name) is None]
 
 
 # One multiplication in six nested Python loops; 90 to 130 ns were measured.
@@ -61,11 +102,42 @@ def _loops_seconds(case: Case) -> float:
     return case.macs * _LOOP_STEP_SECONDS
 
 
+def _ncnn_absent(case: Case) -> str | None:
+    return "its pooling has no dilation" if case.op == "pool" and case.dilation != (1, 1) else None
+
+
+_HERE = "fastconv.bench.engines"
+
 ENGINES: dict[str, Engine] = {
     engine.name: engine
     for engine in (
-        Engine("fastconv", "fastconv.bench.engines.ours"),
-        Engine("numpy", "fastconv.bench.engines.vectorised"),
-        Engine("loops", "fastconv.bench.engines.loops", _loops_seconds),
+        Engine("fastconv", f"{_HERE}.ours", "ours"),
+        Engine("numpy", f"{_HERE}.vectorised", "baseline"),
+        Engine("loops", f"{_HERE}.loops", "baseline", _loops_seconds),
+        Engine("torch", f"{_HERE}.torch_module", "peer", packages=("torch",)),
+        Engine("torch channels-last", f"{_HERE}.torch_last", "peer", packages=("torch",)),
+        Engine("onnxruntime", f"{_HERE}.ort", "peer", packages=("onnxruntime", "onnx")),
+        Engine("openvino", f"{_HERE}.openvino_request", "peer", packages=("openvino", "onnx")),
+        Engine("ncnn", f"{_HERE}.ncnn_net", "peer", packages=("ncnn",), absent=_ncnn_absent),
+        Engine("fastconv one-shot", f"{_HERE}.ours_function", "one-shot", ops=("conv",)),
+        Engine(
+            "torch one-shot",
+            f"{_HERE}.torch_function",
+            "one-shot",
+            packages=("torch",),
+            ops=("conv",),
+        ),
     )
 }
+
+PEERS = tuple(engine.name for engine in ENGINES.values() if engine.role == "peer")
+ONE_SHOT_PAIR = ("fastconv one-shot", "torch one-shot")
+
+
+def chosen(with_peers: bool) -> tuple[list[Engine], list[str]]:
+    """The engines of a run, and the packages that keep others from it."""
+    wanted = [
+        engine for engine in ENGINES.values() if with_peers or engine.role in ("ours", "baseline")
+    ]
+    missing = {name: None for engine in wanted for name in engine.missing}
+    return [engine for engine in wanted if not engine.missing], list(missing)
