@@ -23,5 +23,5 @@ def test_layer(benchmark, case):
         benchmark.group = case.family
         benchmark.extra_info.update(layer=case.label, algorithm=prepared.algorithm)
         out = benchmark(prepared.run)
-    found = check_output(case, arrays, out)
+    found = check_output(case, arrays, out, prepared.winograd)
     assert found.failure is None, found.failure

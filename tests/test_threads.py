@@ -182,7 +182,7 @@ def test_an_input_changed_by_another_thread(rng):
         thread.join()
 
 
-def test_a_context_can_be_used_again_and_within_itself():
+def test_a_context_can_be_used_again_and_within_itself(openmp):
     outside = fastconv.get_num_threads()
     three = fastconv.num_threads(3)
     for _ in range(2):

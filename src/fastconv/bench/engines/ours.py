@@ -65,4 +65,9 @@ def _prepare_conv(
         "scratch_bytes": plan.scratch_bytes,
         "blocking": str(plan.blocking),
     }
-    return Prepared(partial(conv, x, out=out), plan.algorithm, details)
+    return Prepared(
+        partial(conv, x, out=out),
+        plan.algorithm,
+        details,
+        winograd=plan.algorithm.startswith("winograd"),
+    )
