@@ -142,6 +142,9 @@ fc_status fc_out_size(const char *axis, int64_t size, int64_t pad_begin, int64_t
 /* Validates and gives the output size, without a plan. */
 fc_status fc_conv_size(const fc_conv_desc *desc, int64_t *oh, int64_t *ow, fc_error *error);
 
+/* The names of the algorithms, i >= 0; NULL past the last. */
+const char *fc_algorithm_name(int i);
+
 /* one_shot: weights are packed for a single run, so that packing counts in the choice. */
 fc_status fc_plan_create(const fc_conv_desc *desc, const char *algorithm, fc_level level,
                          int one_shot, fc_plan **plan, fc_error *error);

@@ -151,3 +151,21 @@ def test_repr_tells_the_layer(weight):
     assert "Conv2d" in text
     assert "(6, 4, 3, 3)" in text
     assert "relu" in text
+
+
+def test_tune_times_the_likely_algorithms(rng):
+    weight = rng.standard_normal((32, 32, 3, 3)).astype(np.float32)
+    x = rng.standard_normal((2, 32, 20, 21)).astype(np.float32)
+    conv = fastconv.Conv2d(weight, padding=1, tune=True)
+    told = conv.explain(x.shape)
+    assert told.why.startswith("timed: ")
+    assert told.algorithm in told.why
+    assert told.why.count(" ms") in (2, 3)
+    expected.assert_conv(conv(x), x, weight, padding=1, algorithm=told.algorithm)
+    assert conv.explain(x.shape) == told  # timed once
+    assert pickle.loads(pickle.dumps(conv))(x).shape == conv(x).shape
+    assert conv(x[:0]).shape == (0, 32, 20, 21)
+    with pytest.raises(ValueError, match="'direct'"):
+        fastconv.Conv2d(weight, algorithm="direct", tune=True)
+    with pytest.raises(TypeError, match="tune"):
+        fastconv.Conv2d(weight, tune=1)

@@ -15,6 +15,11 @@ static const struct fc_algorithm *const algorithms[] = {
     &fc_winograd_f43, &fc_winograd_f23, &fc_winograd_f25};
 enum { ALGORITHM_COUNT = sizeof algorithms / sizeof *algorithms };
 
+const char *fc_algorithm_name(int i)
+{
+    return i < ALGORITHM_COUNT ? algorithms[i]->name : NULL;
+}
+
 _Static_assert((int)FC_ACT_CLIP == (int)FC_CLIP && (int)FC_ACT_NONE == (int)FC_NONE &&
                    FC_ACTIVATION_COUNT == FC_CLIP + 1,
                "kernels number the activations as fastconv.h does");

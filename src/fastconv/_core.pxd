@@ -109,6 +109,7 @@ cdef extern from "fastconv.h" nogil:
                           int64_t *out, int64_t *remainder, fc_error *error)
 
     fc_status fc_conv_size(const fc_conv_desc *desc, int64_t *oh, int64_t *ow, fc_error *error)
+    const char *fc_algorithm_name(int i)
     fc_status fc_plan_create(const fc_conv_desc *desc, const char *algorithm, fc_level level,
                              int one_shot, fc_plan **plan, fc_error *error)
     void fc_plan_destroy(fc_plan *plan)

@@ -9,6 +9,8 @@ _Array: TypeAlias = NDArray[Any]
 _Activation: TypeAlias = tuple[str, float, float]
 _Level: TypeAlias = str | None
 
+def algorithms() -> tuple[str, ...]: ...
+
 @disjoint_base
 class Packed: ...
 

@@ -55,6 +55,14 @@ cdef dict _DTYPES = {
 }
 
 
+def algorithms():
+    """Return the names of all algorithms."""
+    names = []
+    while fc_algorithm_name(len(names)) != NULL:
+        names.append(fc_algorithm_name(len(names)).decode())
+    return tuple(names)
+
+
 cdef fc_activation activation_of(tuple form):
     cdef fc_activation activation
     activation.kind = _ACTIVATIONS[form[0]]

@@ -11,13 +11,15 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from statistics import median
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
 
 import numpy as np
 
 from fastconv import _arguments
 from fastconv._arguments import FLOATS, INT64_MAX, Activation, Array, Padding, Pair
-from fastconv._core import Conv2dBase, ConvPlan, Packed, conv_size
+from fastconv._core import Conv2dBase, ConvPlan, Packed, algorithms, conv_size
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -157,8 +159,9 @@ def conv2d(
         Where to write the result; any strided view of its shape and dtype. It may be `residual`
         itself, but must not overlap any other input.
     algorithm : str, default "auto"
-        "direct", "im2col", "pointwise" or "depthwise" forces one; "auto" takes the one that
-        should be fastest.
+        "direct", "im2col", "pointwise", "depthwise", "winograd_f43", "winograd_f23" or
+        "winograd_f25" forces one, "winograd" the best of the last three; "auto" takes the one that
+        should be fastest, the packing of the weights included.
 
     Returns
     -------
@@ -326,6 +329,10 @@ class Conv2d(Conv2dBase):
         As for `conv2d`.
     input_shape : tuple of int, optional
         Pack the weights now, for images of this shape, instead of at the first call.
+    tune : bool, default False
+        Whether to time the likely algorithms, on random images, when a shape is first seen, and
+        take the fastest instead of the one that should be. Another run may then choose another
+        one, whose results differ in the last bits.
 
     Raises
     ------
@@ -368,6 +375,7 @@ class Conv2d(Conv2dBase):
         activation: Activation | None = None,
         algorithm: str = "auto",
         input_shape: Sequence[SupportsIndex] | None = None,
+        tune: bool = False,
     ) -> None:
         if isinstance(weight, (int, np.integer)):
             raise TypeError(
@@ -388,6 +396,10 @@ class Conv2d(Conv2dBase):
             algorithm,
         )
         _check_layer(weight.shape, self._layer)
+        self._tune = _arguments.flag("tune", tune)
+        if self._tune and self._layer.algorithm != "auto":
+            raise ValueError(f"tune chooses the algorithm, which {algorithm!r} does already")
+        self._timed: dict[tuple[int, ...], dict[str, float]] = {}  # milliseconds by shape
         self._replace(_weights(weight, bias, dtype))
         if input_shape is not None:
             shape = _arguments.shape("input_shape", input_shape)
@@ -469,6 +481,7 @@ class Conv2d(Conv2dBase):
         """
         shape = _arguments.shape("input_shape", input_shape)
         plan = self._plan("input_shape", shape)
+        timed = self._timed.get(shape)
         return Explanation(
             plan.algorithm,
             plan.out_shape[-len(shape) :],
@@ -478,7 +491,9 @@ class Conv2d(Conv2dBase):
             plan.threads,
             plan.blocking,
             plan.level,
-            plan.why,
+            "timed: " + ", ".join(f"{name} {ms:.3g} ms" for name, ms in timed.items())
+            if timed
+            else plan.why,
         )
 
     def __repr__(self) -> str:
@@ -495,13 +510,13 @@ class Conv2d(Conv2dBase):
             f"algorithm={layer.algorithm!r})"
         )
 
-    # Packed weights belong to one process and one CPU: a pickle holds the plain ones.
+    # Packed weights and timings belong to one process and one CPU: a pickle holds neither.
 
     def __reduce__(self) -> tuple[Any, ...]:
         return copyreg.__newobj__, (type(self),), self.__getstate__()  # type: ignore[attr-defined]
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_weights": self._weights[:2], "_shape": None}
+        return vars(self) | {"_weights": self._weights[:2], "_shape": None, "_timed": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -517,7 +532,15 @@ class Conv2d(Conv2dBase):
         return _run(plan, lambda: packed, x, dtype, weights.bias, residual, out, {})
 
     def _plan(self, name: str, shape: tuple[int, ...]) -> ConvPlan:
-        return plan_for(name, shape, self.weight.shape, self._layer)
+        weight = self.weight
+        plan = plan_for(name, shape, weight.shape, self._layer)
+        if not self._tune or 0 in shape:
+            return plan
+        if shape not in self._timed:
+            self._timed[shape] = _time_candidates(plan, name, shape, weight, self._layer)
+        timed = self._timed[shape]
+        layer = self._layer._replace(algorithm=min(timed, key=timed.__getitem__))
+        return plan_for(name, shape, weight.shape, layer)
 
     def _prepared(
         self, name: str, shape: tuple[int, ...], weights: _Weights
@@ -548,6 +571,36 @@ def _weights(weight: Array, bias: ArrayLike | None, dtype: str) -> _Weights:
         bias = _arguments.operand("bias", bias, weight.shape[:1], dtype, "weight")
         bias = _arguments.private(bias)
     return _Weights(_arguments.private(weight), bias, {})
+
+
+# As far as estimates are off where they choose wrongly; more than three candidates are never near.
+_NEAR, _CANDIDATES, _ROUNDS = 2.0, 3, 7
+
+
+def _time_candidates(
+    best: ConvPlan, name: str, shape: tuple[int, ...], weight: Array, layer: Layer
+) -> dict[str, float]:
+    """Return the milliseconds of the likely algorithms on a random image, asked in turn."""
+    plans = [best]
+    for algorithm in algorithms():
+        try:
+            plan = plan_for(name, shape, weight.shape, layer._replace(algorithm=algorithm))
+        except ValueError:
+            continue
+        if plan.algorithm != best.algorithm and plan.seconds <= _NEAR * best.seconds:
+            plans.append(plan)
+    plans = sorted(plans, key=lambda plan: plan.seconds)[:_CANDIDATES]
+    x = np.random.default_rng(0).standard_normal(shape, np.float32).astype(layer.dtype)
+    out = np.empty(best.out_shape, layer.dtype)
+    packed = [plan.pack(_arguments.contiguous(weight)) for plan in plans]
+    rounds: dict[str, list[float]] = {plan.algorithm: [] for plan in plans}
+    for _ in range(_ROUNDS):
+        for plan, weights in zip(plans, packed, strict=True):
+            plan.run(x, weights, None, None, out)  # warms the caches that another one has used
+            start = perf_counter()
+            plan.run(x, weights, None, None, out)
+            rounds[plan.algorithm].append(1e3 * (perf_counter() - start))
+    return {algorithm: median(times) for algorithm, times in rounds.items()}
 
 
 def _check_layer(weight_shape: tuple[int, ...], layer: Layer) -> None:
