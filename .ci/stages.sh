@@ -64,11 +64,18 @@ at_each_level() {
     done
 }
 
+# Whether the machine's own CPU cannot run the level that it is to be emulated for.
+lacks_avx512() {
+    [ "$(uname -m)" = x86_64 ] && ! grep -qw avx512vl /proc/cpuinfo
+}
+
 # --- Preparation --------------------------------------------------------------------------------
 
 stage_packages() {
     local need=(binutils clang gcc gcc-aarch64-linux-gnu git libc6-dev-arm64-cross libclang-rt-dev
         libomp-dev python3-dev python3-venv qemu-user-static)
+    lacks_avx512 && need+=(bochs bochs-term bochsbios busybox-static cpio isolinux
+        linux-image-cloud-amd64 syslinux-common xorriso)
     run apt-get update -qq
     run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
         "${need[@]}"
@@ -190,6 +197,21 @@ stage_kernels() {
         TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1 ./threads
     run aarch64-linux-gnu-gcc "${flags[@]}" -O2 -static "${sources[@]}" -o neon -lm
     run qemu-aarch64-static ./neon
+}
+
+# The kernels for AVX-512 on a CPU without it, in an emulated machine.
+stage_emulated() {
+    if ! lacks_avx512; then
+        echo "this CPU has AVX-512: nothing to emulate"
+        return
+    fi
+    copy_tree "$work/variants/emulated"
+    cd "$work/variants/emulated"
+    run gcc -std=gnu11 -O2 -static -fopenmp -Icsrc -DFC_TEST_HOOKS csrc/*/*.c tests/c/*.c \
+        -o driver -lm
+    # Threads that wait by spinning would take most of the one emulated core.
+    EMULATE_SECONDS=2400 EMULATE_ENV=OMP_WAIT_POLICY=passive \
+        run "$here/emulate.sh" driver avx512
 }
 
 # An x86-64 without AVX imports the package, chooses the generic level and computes. The emulated

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+fc_level only_level = FC_LEVEL_COUNT;
 int verbose;
 static char current[400]; /* the test's name */
 static int current_failed;
@@ -387,6 +388,7 @@ void array_check(const struct array *a, const double *values, const double *boun
 void each_level(void test(fc_level level))
 {
     for (int level = 0; level < FC_LEVEL_COUNT; level++)
-        if (fc_level_available((fc_level)level))
+        if (fc_level_available((fc_level)level) &&
+            (only_level == FC_LEVEL_COUNT || only_level == (fc_level)level))
             test((fc_level)level);
 }

@@ -5,6 +5,7 @@
 
 #include "fastconv.h"
 
+extern fc_level only_level; /* that is tested; FC_LEVEL_COUNT: every one */
 extern int verbose; /* print each test's name as it starts, so that a crash has a name */
 
 /* Starts a test; checks count for the one that was started last. */
@@ -70,7 +71,7 @@ void array_fill(const struct array *a, const double *values);
  * Leaves the array blank. */
 void array_check(const struct array *a, const double *values, const double *bounds);
 
-/* Calls the test for each level that this CPU runs. */
+/* Calls the test for only_level, or for each level that this CPU runs. */
 void each_level(void test(fc_level level));
 
 void test_conv(fc_dtype dtype);

@@ -1,7 +1,8 @@
 /* The kernels of every level that this CPU has, through the C API alone, against the definition in
  * plain loops.  Runs where there is no Python: under emulators and sanitizers.
  *
- * Usage: test_kernels [-v].  Prints 'N passed, N failed'; -v names each test before it runs. */
+ * Usage: test_kernels [-v] [LEVEL].  Prints 'N passed, N failed'; -v names each test before it
+ * runs, a level is the only one that is tested then. */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +12,8 @@ int main(int argc, char **argv)
 {
     fc_error error;
     verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
-    if (fc_init(&error)) {
+    if (fc_init(&error) ||
+        (argc > 1 + verbose && fc_level_find(argv[1 + verbose], &only_level, &error))) {
         puts(error.message);
         return 2;
     }
