@@ -108,6 +108,7 @@ stage_levels() {
     already=$(with levels "$python" -c 'import fastconv; print(fastconv.config()["level"])')
     echo "$already: run by the README's command"
     at_each_level level levels
+    with levels "$python" -m pytest -q -p no:cacheprovider --benchmark-disable benchmarks -k lenet5
 }
 
 # CPython's own flags hold -fwrapv, which hides signed overflow; -fno-wrapv shows it again.

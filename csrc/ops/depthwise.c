@@ -45,10 +45,6 @@ static const int64_t SHARED_SLAB_BYTES = 512 << 10;
 /* What a thread may use at all, of the 4 MB that are its share with a converted row beside it. */
 static const int64_t SLAB_BYTES_MAX = 3 << 20;
 
-/* Work of one claim: enough that claiming (some 50 ns) and the other thread's cache lines are
- * nothing. */
-static const double CLAIM_SECONDS = 10e-6;
-
 /* ---- sizes ---- */
 
 /* Elements of a slab row, all phases, or the limit when there would be more. */
@@ -215,14 +211,6 @@ static char *element(const fc_plan *p, const fc_array *a, int64_t image, int64_t
     return (char *)a->data + (image * a->n + c * a->c + row * a->h) * (int64_t)p->io_bytes;
 }
 
-static int64_t claim_of(const fc_plan *p, int64_t items, int threads)
-{
-    const double item_seconds = p->seconds / (double)items;
-    const int64_t useful =
-        item_seconds > CLAIM_SECONDS ? 1 : (int64_t)(CLAIM_SECONDS / item_seconds);
-    return fc_max(1, fc_min(useful, items / (4 * threads)));
-}
-
 static double bias_at(const fc_plan *p, const void *bias, int64_t k)
 {
     float value;
@@ -299,7 +287,7 @@ static void run_planes(const fc_plan *p, const struct fc_conv_io *io)
     const struct blocking *b = p->blocking;
     const int64_t taps = d->kh * d->kw, copies = p->kg;
     const int64_t groups = fc_ceil_div(d->c, b->item_channels), items = d->n * groups * b->bands;
-    const int64_t claim = claim_of(p, items, io->threads);
+    const int64_t claim = fc_claim(p->seconds, items, io->threads);
     const size_t slabs_bytes = p->scratch_bytes - converted_bytes(p);
     const size_t slab_bytes = slabs_bytes / (size_t)b->item_channels;
     (void)claim;
@@ -411,7 +399,7 @@ static void run_rows(const fc_plan *p, const struct fc_conv_io *io)
 {
     const fc_conv_desc *d = &p->desc;
     const int64_t items = d->n * p->oh;
-    const int64_t claim = claim_of(p, items, io->threads);
+    const int64_t claim = fc_claim(p->seconds, items, io->threads);
     (void)claim;
     char *bias = io->scratch;
     if (d->dtype == FC_FLOAT16 && io->bias)

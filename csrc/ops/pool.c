@@ -28,9 +28,6 @@ static const int64_t ITEM_OUTPUTS = 16 << 10;
 static const int64_t ITEM_ROWS_MAX = 512, ITEM_COLS_MAX = 4096;
 /* Planes of one item of whole planes: a line of outputs for each of 16 vectors' lanes. */
 static const int64_t ITEM_PLANES = 64;
-/* Work of one claim: enough that claiming (some 50 ns) and the other thread's cache lines are
- * nothing. */
-static const double CLAIM_SECONDS = 10e-6;
 /* Elements of float16 that are converted and summed at once. */
 static const int64_t PIECE = 2048;
 
@@ -330,10 +327,7 @@ void fc_pool_run(const fc_pool_plan *p, const fc_array *x, const fc_array *y, in
     const int64_t row_blocks = fc_ceil_div(p->oh, p->item_rows);
     const int64_t col_blocks = fc_ceil_div(p->ow, p->item_cols);
     const int64_t items = d->n * channels * row_blocks * col_blocks;
-    const double item_seconds = p->seconds / (double)items;
-    const int64_t useful =
-        item_seconds > CLAIM_SECONDS ? 1 : (int64_t)(CLAIM_SECONDS / item_seconds);
-    const int64_t claim = fc_max(1, fc_min(useful, items / (4 * threads)));
+    const int64_t claim = fc_claim(p->seconds, items, threads);
     (void)claim;
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {

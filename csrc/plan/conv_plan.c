@@ -255,16 +255,6 @@ fc_status fc_plan_pack(const fc_plan *p, const void *weight, void *packed, fc_er
     return FC_OK;
 }
 
-/* NumPy leaves the stride of an axis of length 1 open; the drivers take the innermost one to be 1.
- */
-static void settle_strides(fc_array *a, int64_t c, int64_t w, int channels_last)
-{
-    if (channels_last && c == 1)
-        a->c = 1;
-    if (!channels_last && w == 1)
-        a->w = 1;
-}
-
 fc_status fc_plan_run(const fc_plan *p, const fc_array *input, const void *packed, const void *bias,
                       const fc_array *residual, const fc_array *output, fc_error *error)
 {
@@ -277,9 +267,9 @@ fc_status fc_plan_run(const fc_plan *p, const fc_array *input, const void *packe
                             .packed = packed,
                             .bias = bias,
                             .threads = fc_threads_for(p->seconds)};
-    settle_strides(&io.x, d->c, d->w, d->channels_last);
-    settle_strides(&io.y, d->k, p->ow, d->channels_last);
-    settle_strides(&io.residual, d->k, p->ow, d->channels_last);
+    fc_settle(&io.x, d->c, d->w, d->channels_last);
+    fc_settle(&io.y, d->k, p->ow, d->channels_last);
+    fc_settle(&io.residual, d->k, p->ow, d->channels_last);
     io.scratch = fc_scratch_take((size_t)io.threads * p->scratch_bytes);
     if (!io.scratch)
         return fc_fail(error, FC_NO_MEMORY, "no memory for a workspace of %lld bytes",

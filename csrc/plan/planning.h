@@ -29,6 +29,10 @@ fc_status fc_check_bytes(const char *what, int64_t n, int64_t c, int64_t h, int6
 
 size_t fc_dtype_bytes(fc_dtype dtype);
 
+/* NumPy leaves the stride of an axis of length 1 open; drivers and kernels take the innermost one
+ * of an array of c channels and w columns to be 1. */
+void fc_settle(fc_array *array, int64_t c, int64_t w, int channels_last);
+
 /* Seconds on one thread that the amounts of work take at a level. */
 double fc_work_seconds(fc_level level, const double work[FC_WORK_COUNT]);
 

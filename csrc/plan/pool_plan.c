@@ -97,25 +97,15 @@ void fc_pool_plan_size(const fc_pool_plan *p, int64_t *oh, int64_t *ow)
     *ow = p->ow;
 }
 
-/* NumPy leaves the stride of an axis of length 1 open; the kernels take the innermost one to be 1.
- */
-static fc_array settled(const fc_array *array, const fc_pool_desc *d, int64_t w)
-{
-    fc_array a = *array;
-    if (d->channels_last && d->c == 1)
-        a.c = 1;
-    if (!d->channels_last && w == 1)
-        a.w = 1;
-    return a;
-}
-
 fc_status fc_pool_plan_run(const fc_pool_plan *p, const fc_array *input, const fc_array *output,
                            int64_t *indices, fc_error *error)
 {
     const fc_pool_desc *d = &p->desc;
     if (d->n == 0)
         return FC_OK;
-    const fc_array x = settled(input, d, d->w), y = settled(output, d, p->ow);
+    fc_array x = *input, y = *output;
+    fc_settle(&x, d->c, d->w, d->channels_last);
+    fc_settle(&y, d->c, p->ow, d->channels_last);
     const int threads = fc_threads_for(p->seconds);
     char *scratch = fc_scratch_take((size_t)threads * p->scratch_bytes);
     if (!scratch)

@@ -36,6 +36,14 @@ size_t fc_dtype_bytes(fc_dtype dtype)
     return bytes[dtype];
 }
 
+void fc_settle(fc_array *a, int64_t c, int64_t w, int channels_last)
+{
+    if (channels_last && c == 1)
+        a->c = 1;
+    if (!channels_last && w == 1)
+        a->w = 1;
+}
+
 fc_status fc_check_bytes(const char *what, int64_t n, int64_t c, int64_t h, int64_t w,
                          size_t element_bytes, fc_error *error)
 {

@@ -74,8 +74,8 @@ def conv2d(
     x, weight = np.asarray(x), np.asarray(weight)
     bias = None if bias is None else np.asarray(bias)
     groups = _arguments.positive("groups", groups)
-    sh, sw = _arguments.pair("stride", stride)
-    dh, dw = _arguments.pair("dilation", dilation)
+    sh, sw = _arguments.sizes("stride", stride, 2)
+    dh, dw = _arguments.sizes("dilation", dilation, 2)
     k, cg, kh, kw = weight.shape
     top, bottom, left, right = _arguments.padding(padding, (kh, kw), (sh, sw), (dh, dw))
     image = _to_nchw(x, channels_last)
@@ -335,10 +335,12 @@ class _Windows:
         ceil_mode: bool,
     ) -> None:
         self.h, self.w = plane
-        self.kernel = kh, kw = _arguments.pair("kernel_size", kernel_size)
-        self.stride = sh, sw = self.kernel if stride is None else _arguments.pair("stride", stride)
-        self.dilation = dh, dw = _arguments.pair("dilation", dilation)
-        top, bottom, left, right = _arguments.padding(padding, self.kernel, (sh, sw), (dh, dw))
+        self.kernel = kh, kw = _arguments.sizes("kernel_size", kernel_size, 2)
+        self.stride = sh, sw = (
+            self.kernel if stride is None else _arguments.sizes("stride", stride, 2)
+        )
+        self.dilation = dh, dw = _arguments.sizes("dilation", dilation, 2)
+        top, bottom, left, right = _arguments.padding(padding, (kh, kw), (sh, sw), (dh, dw))
         self.begin = top, left
         self.end = self.h + bottom, self.w + right
         self.out_shape = (
