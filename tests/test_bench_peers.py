@@ -196,7 +196,7 @@ def test_missing_peers_are_named(monkeypatch, capsys):
     assert message.count("\n") == 1
     assert "torch, onnxruntime, onnx, openvino, ncnn" in message
     assert "pip install 'fastconv[peers]'" in message
-    assert "whl/cpu" in message
+    assert "CPU build" in message
     chosen, missing = engines.chosen(with_peers=False)
     assert [engine.name for engine in chosen] == ["fastconv", "numpy", "loops"]
     assert missing == []

@@ -161,6 +161,6 @@ def missing_line(missing: Iterable[str]) -> str:
     """Peers that are not installed, and how to get them."""
     return (
         f"not installed, hence not measured: {', '.join(missing)}; "
-        "pip install 'fastconv[peers]' brings the peers, after PyTorch's CPU build: "
-        "pip install torch --index-url https://download.pytorch.org/whl/cpu"
+        "pip install 'fastconv[peers]' brings them; install PyTorch's CPU build first, as its "
+        "site tells, for pip would take the far larger one with CUDA"
     )
