@@ -292,7 +292,7 @@ static const fc_conv_desc large[] = {
 
 void test_conv(fc_dtype dtype)
 {
-    enum { PROBLEMS = 250 };
+    enum { PROBLEMS = 200 };
     for (int i = 0; i < PROBLEMS; i++) {
         const fc_conv_desc d = random_desc((enum form)(i % FORM_COUNT), dtype);
         run_problem(&d);
