@@ -100,8 +100,13 @@ def sizes(name: str, value: object, count: int | None = None) -> tuple[int, ...]
 
 def pair(name: str, value: object) -> tuple[int, int]:
     """Return the pair (height, width) from an int or a pair of ints."""
+    # The forms of nearly every call, without the calls that tell what is wrong with others.
     if type(value) is int and -INT64_MAX <= value <= INT64_MAX:
         return value, value
+    if type(value) is tuple and len(value) == 2:
+        height, width = value
+        if type(height) is type(width) is int and max(abs(height), abs(width)) <= INT64_MAX:
+            return height, width
     height, width = integers(name, value, 2)
     return height, width
 

@@ -281,6 +281,23 @@ cdef int run(ConvPlan plan, cnp.ndarray x, Packed packed, object bias, object re
     return check(status, &error)
 
 
+cdef bint plain(object array, int typenum, int rank, const cnp.npy_intp *shape) noexcept:
+    """Whether it is a plain contiguous ndarray of the dtype and shape."""
+    cdef int i
+    if not cnp.PyArray_CheckExact(array):
+        return False
+    if (
+        cnp.PyArray_TYPE(array) != typenum
+        or cnp.PyArray_NDIM(array) != rank
+        or not cnp.PyArray_ISCARRAY_RO(array)
+    ):
+        return False
+    for i in range(rank):
+        if cnp.PyArray_DIM(array, i) != shape[i]:
+            return False
+    return True
+
+
 cdef class _Published:
     """What the fast path of a Conv2d serves; never changed, only replaced."""
 
@@ -292,20 +309,7 @@ cdef class _Published:
     cdef cnp.npy_intp out_shape[4]
 
     cdef bint fits(self, object array, const cnp.npy_intp *shape) noexcept:
-        """Whether it is a plain contiguous ndarray of the shape and dtype."""
-        cdef int i
-        if not cnp.PyArray_CheckExact(array):
-            return False
-        if (
-            cnp.PyArray_TYPE(array) != self.typenum
-            or cnp.PyArray_NDIM(array) != self.rank
-            or not cnp.PyArray_ISCARRAY_RO(array)
-        ):
-            return False
-        for i in range(self.rank):
-            if cnp.PyArray_DIM(array, i) != shape[i]:
-                return False
-        return True
+        return plain(array, self.typenum, self.rank, shape)
 
 
 cdef bint disjoint(object a, object b) noexcept:
@@ -365,6 +369,7 @@ cdef class PoolPlan:
     cdef fc_pool_desc desc
     cdef int typenum
     cdef readonly tuple out_shape
+    cdef int64_t out_sizes[4]
 
     def __cinit__(
         self, str kind, int64_t n, int64_t c, int64_t h, int64_t w, int64_t kh, int64_t kw,
@@ -374,6 +379,7 @@ cdef class PoolPlan:
         cdef fc_error error
         cdef fc_pool_desc *d = &self.desc
         cdef int64_t oh, ow
+        cdef int i
         d.kind = FC_POOL_MAX if kind == "max" else FC_POOL_AVG
         d.n, d.c, d.h, d.w = n, c, h, w
         d.kh, d.kw = kh, kw
@@ -389,16 +395,40 @@ cdef class PoolPlan:
         check(fc_pool_plan_create(d, level_of(level), &self.plan, &error), &error)
         fc_pool_plan_size(self.plan, &oh, &ow)
         self.out_shape = (n, oh, ow, c) if channels_last else (n, c, oh, ow)
+        for i in range(4):
+            self.out_sizes[i] = self.out_shape[i]
 
     def __dealloc__(self):
         fc_pool_plan_destroy(self.plan)
 
+    def run_plain(self, x, out):
+        """Run if the arrays are plain, contiguous, writable and disjoint; tell whether they are."""
+        cdef fc_pool_desc *d = &self.desc
+        cdef cnp.npy_intp *shape
+        cdef int first, i
+        if (
+            not cnp.PyArray_CheckExact(out)
+            or cnp.PyArray_TYPE(out) != self.typenum
+            or not cnp.PyArray_ISCARRAY(out)
+            or not cnp.PyArray_CheckExact(x)
+            or cnp.PyArray_TYPE(x) != self.typenum
+            or not cnp.PyArray_ISCARRAY_RO(x)
+            or cnp.PyArray_NDIM(x) != cnp.PyArray_NDIM(out)
+        ):
+            return False
+        first = 4 - cnp.PyArray_NDIM(out)
+        shape = cnp.PyArray_DIMS(out)
+        for i in range(first, 4):
+            if shape[i - first] != self.out_sizes[i]:
+                return False
+        if d.n == 0 or not disjoint(x, out):
+            return False
+        pool(self, x, out, NULL)
+        return True
+
     def run(self, x, out, indices):
         cdef fc_pool_desc *d = &self.desc
-        cdef fc_array input, output
         cdef int64_t *where = NULL
-        cdef fc_error error
-        cdef fc_status status
         if d.channels_last:
             conform("x", x, (d.n, d.h, d.w, d.c), self.typenum, False)
         else:
@@ -409,11 +439,19 @@ cdef class PoolPlan:
             if not cnp.PyArray_IS_C_CONTIGUOUS(indices):
                 raise ValueError("indices must be C-contiguous")
             where = <int64_t *>cnp.PyArray_DATA(indices)
-        settle(&input, x, d.channels_last)
-        settle(&output, out, d.channels_last)
-        with nogil:
-            status = fc_pool_plan_run(self.plan, &input, &output, where, &error)
-        check(status, &error)
+        pool(self, x, out, where)
+
+
+cdef int pool(PoolPlan plan, cnp.ndarray x, cnp.ndarray out, int64_t *where) except -1:
+    """The one call; all arrays conform."""
+    cdef fc_array input, output
+    cdef fc_error error
+    cdef fc_status status
+    settle(&input, x, plan.desc.channels_last)
+    settle(&output, out, plan.desc.channels_last)
+    with nogil:
+        status = fc_pool_plan_run(plan.plan, &input, &output, where, &error)
+    return check(status, &error)
 
 
 def activate(cnp.ndarray x not None, tuple activation, cnp.ndarray out not None):
