@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from fastconv import _arguments
-from fastconv.conv import layer_of, plan_for
+from fastconv._plans import layer_of, plan_for
 
 UNIT_ROUNDOFF = {"float16": 2.0**-24, "float32": 2.0**-24, "float64": 2.0**-53}
 

@@ -8,7 +8,9 @@
 #define FC_VEC_AVX2 1
 #define FC_MR 6 /* 6 x 2 accumulators, 2 vectors of weights, 1 broadcast pixel, 1 spare */
 #define FC_NV 2
-#define FC_LINE_MAX 8
+#define FC_LINE_MAX 12 /* 4 x 3 accumulators, 3 vectors of pixels, 1 broadcast weight */
+#define FC_LINE_CHANNELS 4
+#define FC_LINE_LONE 8
 #define FC_TABLE fc_kernels_avx2
 #define FC_NAME "avx2"
 FC_TARGET_BEGIN("avx2,fma,f16c")

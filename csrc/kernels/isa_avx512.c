@@ -10,6 +10,8 @@
 #define FC_MR 28 /* 28 accumulators, 1 vector of weights, 3 spare */
 #define FC_NV 1
 #define FC_LINE_MAX 16
+#define FC_LINE_CHANNELS 16
+#define FC_LINE_LONE 16
 #define FC_TABLE fc_kernels_avx512
 #define FC_NAME "avx512"
 FC_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")

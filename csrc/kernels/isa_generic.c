@@ -6,6 +6,8 @@
 #define FC_MR 6 /* 6 x 2 accumulators fit the 16 registers of baseline x86-64 */
 #define FC_NV 2
 #define FC_LINE_MAX 8
+#define FC_LINE_CHANNELS 8
+#define FC_LINE_LONE 8
 #define FC_TABLE fc_kernels_generic
 #define FC_NAME "generic"
 #include "kernels/table.inc"

@@ -9,6 +9,8 @@
 #define FC_MR 8 /* 8 x 3 accumulators, 3 vectors of weights, 2 of pixels */
 #define FC_NV 3
 #define FC_LINE_MAX 12
+#define FC_LINE_CHANNELS 12
+#define FC_LINE_LONE 12
 #define FC_TABLE fc_kernels_neon
 #define FC_NAME "neon"
 #include "kernels/table.inc"

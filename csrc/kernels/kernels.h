@@ -326,6 +326,7 @@ struct fc_family {
     int mr, nr;                                         /* dense tile: pixels, output channels */
     int rows;                                           /* most pixel rows in a tile */
     fc_dense_fn *dense[FC_ROWS_MAX + 1][FC_MR_MAX + 1]; /* [rows][cols]; NULL: not built */
+    int line_vectors; /* of pixels that a dense line takes at once */
     fc_line_fn *line;
     fc_store_fn *store;
     fc_slab_fn *slab;

@@ -136,9 +136,9 @@ static fc_status pointwise_prepare(fc_plan *p)
         return im2col_prepare(p);
     b->taps = p->desc.cg;
     b->by_line = 1;
-    /* Two vectors of each channel: a page of the input serves two tiles before the next is touched.
-     */
-    b->line_pixels = b->line_step = 2 * p->family->vl;
+    /* At least two vectors of each channel: a page of the input serves them before the next is
+     * touched. */
+    b->line_pixels = b->line_step = fc_max(2, p->family->line_vectors) * p->family->vl;
     return finish_panels(p);
 }
 

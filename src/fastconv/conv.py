@@ -1,7 +1,7 @@
 """Two-dimensional convolution: `conv2d` for one call, `Conv2d` for many with the same weights.
 
-Knows the argument forms and ``_core``; every rule of geometry and every choice of algorithm is
-made there, by the plan.
+Knows the argument forms, ``_plans`` and ``_core``; every rule of geometry and every choice of
+algorithm is made there, by the plan.
 """
 
 from __future__ import annotations
@@ -10,100 +10,19 @@ import copyreg
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from statistics import median
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
 
 import numpy as np
 
 from fastconv import _arguments
 from fastconv._arguments import FLOATS, INT64_MAX, Activation, Array, Padding, Pair
-from fastconv._core import Conv2dBase, ConvPlan, Packed, algorithms, conv_size
+from fastconv._core import Conv2dBase, ConvPlan, Packed
+from fastconv._plans import Layer, layer_of, out_shape, plan_for, time_candidates
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 __all__ = ["Conv2d", "Explanation", "conv2d"]
-
-# Plans are small and immutable; 512 of them outlast the layers of the deepest usual networks.
-_plan = lru_cache(maxsize=512)(ConvPlan)
-
-
-class Layer(NamedTuple):
-    """Everything about a convolution but its input's and weights' sizes, in normal form.
-
-    The fields are in the order of the arguments of ``ConvPlan``.
-    """
-
-    stride: tuple[int, int]
-    padding: tuple[int, int, int, int]
-    dilation: tuple[int, int]
-    groups: int
-    channels_last: bool
-    dtype: str
-    activation: tuple[str, float, float]
-    algorithm: str
-
-
-def layer_of(
-    weight_shape: tuple[int, ...],
-    dtype: str,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: SupportsIndex,
-    channels_last: bool,
-    activation: Activation | None,
-    algorithm: str,
-) -> Layer:
-    """Normalise the arguments that `conv2d`, `Conv2d` and `conv_output_shape` have in common."""
-    if len(weight_shape) != 4:
-        raise ValueError(f"weight must have the axes (k, c/groups, kh, kw), got {weight_shape}")
-    if not isinstance(algorithm, str):
-        raise TypeError(f"algorithm must be a string, got {type(algorithm).__name__}")
-    if not (algorithm.isascii() and algorithm.isidentifier()):
-        raise ValueError(f"algorithm {algorithm!r} is not the name of one")
-    steps = _arguments.pair("stride", stride)
-    spread = _arguments.pair("dilation", dilation)
-    return Layer(
-        steps,
-        _arguments.padding(padding, weight_shape[2:], steps, spread),
-        spread,
-        _arguments.integer("groups", groups),
-        _arguments.flag("channels_last", channels_last),
-        dtype,
-        _arguments.activation(activation),
-        str(algorithm),
-    )
-
-
-def plan_for(
-    name: str,
-    input_shape: tuple[int, ...],
-    weight_shape: tuple[int, ...],
-    layer: Layer,
-    *,
-    one_shot: bool = False,
-) -> ConvPlan:
-    """Return the plan for an input of the given shape, new or from the cache.
-
-    With `one_shot`, packing the weights counts in the choice of the algorithm. Errors call the
-    input `name`.
-    """
-    image = _arguments.nchw(name, input_shape, layer.channels_last)
-    return _plan(*image, *weight_shape, *layer, None, one_shot)
-
-
-def out_shape(
-    name: str, input_shape: tuple[int, ...], weight_shape: tuple[int, ...], layer: Layer
-) -> tuple[int, ...]:
-    """Return the shape of the result, without a plan."""
-    n, c, h, w = _arguments.nchw(name, input_shape, layer.channels_last)
-    k, cg, kh, kw = weight_shape
-    geometry = (layer.stride, layer.padding, layer.dilation, layer.groups)
-    oh, ow = conv_size(n, c, h, w, k, cg, kh, kw, *geometry)
-    return ((n, oh, ow, k) if layer.channels_last else (n, k, oh, ow))[-len(input_shape) :]
 
 
 def conv2d(
@@ -537,7 +456,7 @@ class Conv2d(Conv2dBase):
         if not self._tune or 0 in shape:
             return plan
         if shape not in self._timed:
-            self._timed[shape] = _time_candidates(plan, name, shape, weight, self._layer)
+            self._timed[shape] = time_candidates(plan, name, shape, weight, self._layer)
         timed = self._timed[shape]
         layer = self._layer._replace(algorithm=min(timed, key=timed.__getitem__))
         return plan_for(name, shape, weight.shape, layer)
@@ -571,36 +490,6 @@ def _weights(weight: Array, bias: ArrayLike | None, dtype: str) -> _Weights:
         bias = _arguments.operand("bias", bias, weight.shape[:1], dtype, "weight")
         bias = _arguments.private(bias)
     return _Weights(_arguments.private(weight), bias, {})
-
-
-# As far as estimates are off where they choose wrongly; more than three candidates are never near.
-_NEAR, _CANDIDATES, _ROUNDS = 2.0, 3, 7
-
-
-def _time_candidates(
-    best: ConvPlan, name: str, shape: tuple[int, ...], weight: Array, layer: Layer
-) -> dict[str, float]:
-    """Return the milliseconds of the likely algorithms on a random image, asked in turn."""
-    plans = [best]
-    for algorithm in algorithms():
-        try:
-            plan = plan_for(name, shape, weight.shape, layer._replace(algorithm=algorithm))
-        except ValueError:
-            continue
-        if plan.algorithm != best.algorithm and plan.seconds <= _NEAR * best.seconds:
-            plans.append(plan)
-    plans = sorted(plans, key=lambda plan: plan.seconds)[:_CANDIDATES]
-    x = np.random.default_rng(0).standard_normal(shape, np.float32).astype(layer.dtype)
-    out = np.empty(best.out_shape, layer.dtype)
-    packed = [plan.pack(_arguments.contiguous(weight)) for plan in plans]
-    rounds: dict[str, list[float]] = {plan.algorithm: [] for plan in plans}
-    for _ in range(_ROUNDS):
-        for plan, weights in zip(plans, packed, strict=True):
-            plan.run(x, weights, None, None, out)  # warms the caches that another one has used
-            start = perf_counter()
-            plan.run(x, weights, None, None, out)
-            rounds[plan.algorithm].append(1e3 * (perf_counter() - start))
-    return {algorithm: median(times) for algorithm, times in rounds.items()}
 
 
 def _check_layer(weight_shape: tuple[int, ...], layer: Layer) -> None:

@@ -1,6 +1,6 @@
 """Shape arithmetic: the padding that keeps a size, and the shape of a result.
 
-Knows the argument forms, convolution's plans and ``_core.out_size``, the one place for the size of
+Knows the argument forms, convolution's plans (``_plans``) and ``_core.out_size``, the one place for the size of
 an output.
 """
 
@@ -10,7 +10,7 @@ from typing import Literal, SupportsIndex
 from fastconv import _arguments
 from fastconv._arguments import Padding, Pair
 from fastconv._core import out_size
-from fastconv.conv import layer_of, out_shape
+from fastconv._plans import layer_of, out_shape
 
 __all__ = ["conv_output_shape", "same_padding"]
 
