@@ -1,7 +1,7 @@
 """Shape arithmetic: the padding that keeps a size, and the shape of a result.
 
-Knows the argument forms, convolution's plans (``_plans``) and ``_core.out_size``, the one place for the size of
-an output.
+Knows the argument forms, convolution's plans (``_plans``) and ``_core.out_size``, the one place for
+the size of an output.
 """
 
 from collections.abc import Sequence
