@@ -242,6 +242,10 @@ def _winograd():
         Case(2, 17, 14, 20, 3, dilation=(3, 5), padding=(3, 3, 5, 5)),
         Case(1, 3, 9, 9, 3, dilation=(4, 4), padding=(1, 0, 3, 0)),
         Case(1, 3, 21, 20, 4, 5, 5, dilation=(2, 3), padding=(4, 4, 0, 6)),
+        Case(1, 16, 18, 36, 16, dilation=(1, 6), padding=(1, 1, 6, 6)),
+        Case(1, 16, 18, 24, 16, 5, 5, dilation=(1, 6), padding=(2, 2, 12, 12)),
+        Case(3, 5, 12, 13, 18, dilation=(2, 1), padding=(2, 2, 1, 1)),
+        Case(1, 2, 4, 261, 3, dilation=(1, 2), padding=(1, 1, 2, 2)),
     ]
 
 

@@ -1,9 +1,11 @@
 /* Winograd convolution: fewer multiplications for more additions (contracts of the transforms:
  * struct fc_wino_input and its kin).
  *
- *   for block: some tiles of one or more images                                  (parallel,
- * claimed) V = B^T d B of every tile and input channel for a group of blocks of output channels for
- * point, for block of channels: M = V U by dense tiles A^T M A, bias and epilogue
+ *   for block: some tiles of one or more images               (parallel, claimed)
+ *       V = B^T d B of every tile and input channel
+ *       for some blocks of output channels
+ *           for point: for block of channels: M = V U by dense tiles
+ *           A^T M A, bias and epilogue
  *
  * A tile's pixels are broadcast and output channels are the lanes, so the products are dense tiles
  * with one run of taps, the input channels.  Where there are too few blocks for the threads, these
@@ -40,6 +42,9 @@ enum { SLAB_CHANNELS = 16 };
 /* Phases of a dilation beside each other in a slab. */
 enum { DILATION_MAX = 16 };
 
+/* More transformed weights than that overflow a size in bytes. */
+static const double WEIGHTS_MAX = 0x1p60;
+
 /* Pixels that leave at once: 32 of 16 channels are 2 KB a row. */
 enum { STRIP_PIXELS = 32 };
 
@@ -58,7 +63,7 @@ struct winograd_blocking {
     int64_t v_point, m_point;     /* elements */
     int64_t strip;                /* tiles of an output strip */
     int64_t slab_width;           /* 0: the input is read in place */
-    size_t v_bytes, m_bytes, slab_bytes, row_bytes;
+    size_t v_bytes, m_bytes, slab_bytes, row_bytes, out_bytes;
 };
 
 /* ---- planning ---- */
@@ -80,6 +85,9 @@ static const char *supports(const fc_plan *p, const struct fc_wino *wino, int64_
     const int64_t points = (wino->m + r - 1) * (wino->m + r - 1);
     if (d->cg > V_BYTES_MAX / (points * (int64_t)sizeof(float)) / DILATION_MAX)
         return "its transformed input does not fit 5 MB";
+    /* Each channel may stand for a block of nr. */
+    if ((double)d->k * (double)d->cg * (double)points * p->family->nr > WEIGHTS_MAX)
+        return "its transformed weights are larger than any memory";
     return NULL;
 }
 
@@ -96,32 +104,24 @@ static const char *supports_25(const fc_plan *p)
     return supports(p, p->family->wino_25, 5, "it takes 5x5 windows");
 }
 
-static void find_grid(const fc_plan *p, struct winograd_blocking *b)
-{
-    const fc_conv_desc *d = &p->desc;
-    const int64_t m = b->wino->m, side = m + b->wino->r - 1;
-    b->points = side * side;
-    b->phases[0] = fc_min(d->dilation[0], p->oh);
-    b->phases[1] = fc_min(d->dilation[1], p->ow);
-    b->grid_rows = fc_ceil_div(fc_ceil_div(p->oh, d->dilation[0]), m);
-    b->grid_cols = fc_ceil_div(fc_ceil_div(p->ow, d->dilation[1]), m);
-    b->blocks = fc_ceil_div(p->kg, p->family->nr);
-}
-
 /* `count` cut into the fewest equal parts of at most `most`. */
 static int64_t even_part(int64_t count, int64_t most)
 {
     return fc_ceil_div(count, fc_ceil_div(count, fc_max(1, fc_min(most, count))));
 }
 
-static fc_status prepare(fc_plan *p, const struct fc_wino *wino)
+/* Fills in all of a blocking but wino, which is set. */
+static void find_blocks(const fc_plan *p, struct winograd_blocking *b)
 {
     const fc_conv_desc *d = &p->desc;
-    struct winograd_blocking *b = p->blocking;
-    const int64_t m = wino->m, halo = wino->r - 1, nr = p->family->nr;
+    const int64_t m = b->wino->m, halo = b->wino->r - 1, nr = p->family->nr;
     const int64_t size = (int64_t)sizeof(float);
-    b->wino = wino;
-    find_grid(p, b);
+    b->points = (m + halo) * (m + halo);
+    b->phases[0] = fc_min(d->dilation[0], p->oh);
+    b->phases[1] = fc_min(d->dilation[1], p->ow);
+    b->grid_rows = fc_ceil_div(fc_ceil_div(p->oh, d->dilation[0]), m);
+    b->grid_cols = fc_ceil_div(fc_ceil_div(p->ow, d->dilation[1]), m);
+    b->blocks = fc_ceil_div(p->kg, nr);
 
     /* V stays in L2, and beside it M of as many blocks of channels as a quarter of L2 takes, whose
      * weights are read in one long stretch; or, with so many channels that few tiles would fit, one
@@ -137,7 +137,7 @@ static fc_status prepare(fc_plan *p, const struct fc_wino *wino)
     b->images = 1;
     b->cols = even_part(b->grid_cols, tiles / b->phases[1]);
     b->rows = b->cols < b->grid_cols ? 1 : even_part(b->grid_rows, tiles / row_tiles);
-    if (b->cols == b->grid_cols && b->rows == b->grid_rows && b->phases[0] == 1)
+    if (b->cols == b->grid_cols && b->rows == b->grid_rows)
         b->images = even_part(fc_max(d->n, 1), tiles / (row_tiles * b->rows));
     b->tiles = b->images * b->phases[1] * b->rows * b->cols;
 
@@ -152,14 +152,22 @@ static fc_status prepare(fc_plan *p, const struct fc_wino *wino)
     b->slab_width = in_place ? 0 : b->cols * m + halo;
     b->slab_bytes = fc_align(
         (size_t)((b->rows * m + halo) * SLAB_CHANNELS * d->dilation[1] * b->slab_width * size));
-    b->row_bytes = d->dtype == FC_FLOAT16
-                       ? fc_align((size_t)(d->w * (d->channels_last ? SLAB_CHANNELS : 1) * size))
-                       : 0;
+    const int64_t row = b->slab_width * d->dilation[1] * (d->channels_last ? SLAB_CHANNELS : 1);
+    b->row_bytes = d->dtype == FC_FLOAT16 ? fc_align((size_t)(row * size)) : 0;
     b->strip = fc_max(1, fc_min(b->cols, STRIP_PIXELS / (m * d->dilation[1])));
     const int64_t out_row = (b->strip * m * d->dilation[1] + p->family->vl) * nr;
+    b->out_bytes = fc_align((size_t)(m * out_row * size));
+}
+
+static fc_status prepare(fc_plan *p, const struct fc_wino *wino)
+{
+    const fc_conv_desc *d = &p->desc;
+    struct winograd_blocking *b = p->blocking;
+    const int64_t nr = p->family->nr, size = (int64_t)sizeof(float);
+    b->wino = wino;
+    find_blocks(p, b);
     p->packed_bytes = fc_align((size_t)(d->groups * b->points * b->blocks * d->cg * nr * size));
-    p->scratch_bytes = b->v_bytes + b->m_bytes + b->slab_bytes + b->row_bytes +
-                       fc_align((size_t)(m * out_row * size));
+    p->scratch_bytes = b->v_bytes + b->m_bytes + b->slab_bytes + b->row_bytes + b->out_bytes;
     snprintf(p->blocking_text, sizeof p->blocking_text,
              "F(%d, %d), blocks of %lld tiles (%lld x %lld of %lld x %lld), %lld of %lld channel "
              "blocks at once",
@@ -305,20 +313,24 @@ static void transform_image(const fc_plan *p, const struct fc_conv_io *io, const
         return;
     }
     const int64_t channel = dw * b->slab_width;
+    /* The columns of the image that the slab has room for, of which alone float16 is converted. */
+    const int64_t first = fc_max(0, -left), last = fc_min(d->w, channel - left);
     struct fc_slab slab = {.dst_channel = channel,
                            .width = b->slab_width,
                            .src_channel = io->x.c,
                            .src_pixel = io->x.w,
-                           .src_width = d->w,
+                           .src_width = fc_max(0, last - first),
                            .stride = dw,
-                           .left = left,
+                           .left = left + first,
                            .phases = ((uint64_t)1 << b->phases[1]) - 1};
     t.x_channel = channel;
     t.x_row = SLAB_CHANNELS * channel;
+    t.row1 = fc_min(t.row1, rows);
     t.col1 = b->slab_width;
+    src += first * io->x.w * io_size;
     for (int64_t c = c0; c < c1; c += SLAB_CHANNELS) {
         t.channels = slab.channels = fc_min(SLAB_CHANNELS, c1 - c);
-        for (int64_t i = fc_max(t.row0, 0); i < fc_min(t.row1, rows); i++) {
+        for (int64_t i = t.row0; i < t.row1; i++) {
             slab.dst = work->slab + i * t.x_row;
             slab.src = src + ((c - c0) * io->x.c + i * dh * io->x.h) * io_size;
             fc_slab_row(p, &slab, work->row);
@@ -355,8 +367,11 @@ static void multiply(const fc_plan *p, const struct fc_conv_io *io, const struct
     for (int64_t point = 0; point < b->points; point++)
         for (int64_t block = first; block < last; block++) {
             const float *w = (const float *)io->packed + packed_at(p, k->group, point, block);
-            const int64_t ahead = block + 1 < last ? 1 : b->blocks - (block - first);
-            const char *next = (const char *)(w + ahead * cg * nr);
+            const int64_t turn = block + 1 == last;
+            const int64_t after = fc_min(point + turn, b->points - 1);
+            const char *next =
+                (const char *)((const float *)io->packed +
+                               packed_at(p, k->group, after, turn ? first : block + 1));
             float *m = work->m + ((block - first) * b->points + point) * b->m_point;
             d.w = w;
             for (int64_t panel = 0; panel < panels; panel++) {
@@ -393,7 +408,7 @@ static void put_image(const fc_plan *p, const struct block *k, const struct work
             for (int64_t i = 0; i < m; i++) {
                 const int64_t oh = k->phase + dh * ((k->row + row) * m + i);
                 const int64_t pixels = fc_min(o.tiles * m * dw, p->ow - ow);
-                if (oh >= p->oh || pixels <= 0)
+                if (oh >= p->oh)
                     break;
                 fc_target_at(p, target, oh * p->ow + ow, pixels, &target->store);
                 target->store.tile = work->out + i * out_row;
@@ -430,8 +445,10 @@ static void run(const fc_plan *p, const struct fc_conv_io *io)
 {
     const struct winograd_blocking *b = p->blocking;
     const int64_t count = count_blocks(p), threads = io->threads;
-    /* Blocks that do not divide evenly keep all threads busy only if they are many. */
-    const int share = count < 4 * threads && count % threads;
+    /* Blocks are shared where the longest part of one thread is shorter so: they may not divide
+     * evenly, and neither may the channels of each. */
+    const int share =
+        count * fc_ceil_div(b->blocks, threads) < b->blocks * fc_ceil_div(count, threads);
     const int64_t input_parts = fc_ceil_div(p->desc.cg, SLAB_CHANNELS);
     const int64_t output_parts = fc_min(b->blocks, 4 * threads);
 #pragma omp parallel num_threads((int)threads) if (threads > 1)
@@ -464,19 +481,22 @@ static void run(const fc_plan *p, const struct fc_conv_io *io)
 static void count(const fc_plan *p, const struct fc_wino *wino, double work[FC_WORK_COUNT])
 {
     struct winograd_blocking b = {.wino = wino};
-    find_grid(p, &b);
-    const double vl = p->family->vl, points = (double)b.points;
-    const double tiles = (double)p->desc.n * (double)p->desc.groups * (double)b.phases[0] *
+    find_blocks(p, &b);
+    const fc_conv_desc *d = &p->desc;
+    const double vl = p->family->vl, points = (double)b.points, inputs = (double)d->cg;
+    const double tiles = (double)d->n * (double)d->groups * (double)b.phases[0] *
                          (double)b.phases[1] * (double)b.grid_rows * (double)b.grid_cols;
-    const double outputs = (double)(b.blocks * p->family->nr), inputs = (double)p->desc.cg;
-    /* Whole images are blocks as long as they are no larger than that. */
-    const double images = (double)p->desc.groups * (double)b.phases[0];
-    const double parts = fmax(images, tiles / TILES_WANTED), part = tiles / parts;
-    const double chunks = tiles / fmin((double)b.grid_cols, vl) / (double)p->desc.groups;
+    const double outputs = (double)(b.blocks * p->family->nr);
+    const double parts = fmax(1, tiles / (double)b.tiles), part = tiles / parts;
     work[FC_WORK_CALL] += points * parts * (double)b.blocks * ceil(part / (double)p->family->mr);
     work[FC_WORK_TILE] += points * parts * inputs * (double)b.blocks * fc_tile_multiplies(p, part);
-    work[FC_WORK_INPUT] += points * inputs * (double)p->desc.groups * chunks;
+    work[FC_WORK_INPUT] += points * inputs * tiles / fmin((double)b.grid_cols, vl);
     work[FC_WORK_OUTPUT] += points * tiles * outputs / vl;
+    if (b.slab_width) {
+        const double rows = (double)(b.rows * wino->m + wino->r - 1);
+        const double vectors = (double)d->dilation[1] * ceil((double)b.slab_width / vl);
+        work[FC_WORK_SLAB] += parts * (double)b.images * inputs * rows * vectors;
+    }
     fc_weights_count(p, (double)p->desc.groups * points * inputs * outputs * (double)sizeof(float),
                      parts / (double)p->desc.groups, work);
 }

@@ -22,8 +22,8 @@
  *   vscale2(a, k)                a * 2^k for integral k within the normal exponents
  *   vload_t(p, ld, r)            r[i] = lane i of the VL rows p, p + ld, ...: a VL x VL transpose
  *   vdeinterleave(a, b, &e, &o)  even and odd lanes of the 2 VL elements a, b
- *   vnext(a, keep)               lane l is a's lane l + 1 where keep's lane is all ones, 0 where it
- * is 0 vstore_parts(p, step, v, n)  the n equal parts of v, of 4 lanes or more, to p, p + step, ...
+ *   vnext(a, keep)               lane l is a's lane l + 1 where keep's is all ones, 0 where it is 0
+ *   vstore_parts(p, step, v, n)  the n equal parts of v, of 4 lanes or more, to p, p + step, ...
  * The last two are there for vectors of 4 elements or more.
  */
 #ifndef FC_SIMD_VEC_H

@@ -402,7 +402,10 @@ cdef class PoolPlan:
         fc_pool_plan_destroy(self.plan)
 
     def run_plain(self, x, out):
-        """Run if the arrays are plain, contiguous, writable and disjoint; tell whether they are."""
+        """Run if the arrays are plain, contiguous, writable and disjoint; tell whether they are.
+
+        The plan must be one for the shape of `x`.
+        """
         cdef fc_pool_desc *d = &self.desc
         cdef cnp.npy_intp *shape
         cdef int first, i
@@ -414,6 +417,7 @@ cdef class PoolPlan:
             or cnp.PyArray_TYPE(x) != self.typenum
             or not cnp.PyArray_ISCARRAY_RO(x)
             or cnp.PyArray_NDIM(x) != cnp.PyArray_NDIM(out)
+            or cnp.PyArray_NDIM(x) not in (3, 4)
         ):
             return False
         first = 4 - cnp.PyArray_NDIM(out)

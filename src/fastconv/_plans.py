@@ -97,7 +97,7 @@ def out_shape(
 
 
 # As far as estimates are off where they choose wrongly; more than three candidates are never near.
-_NEAR, _CANDIDATES, _ROUNDS = 2.0, 3, 7
+_NEAR, _CANDIDATES, _ROUNDS, _SECONDS = 2.0, 3, 7, 0.5
 
 
 def time_candidates(
@@ -108,7 +108,7 @@ def time_candidates(
     for algorithm in algorithms():
         try:
             plan = plan_for(name, shape, weight.shape, layer._replace(algorithm=algorithm))
-        except ValueError:
+        except (ValueError, MemoryError):
             continue
         if plan.algorithm != best.algorithm and plan.seconds <= _NEAR * best.seconds:
             plans.append(plan)
@@ -117,7 +117,10 @@ def time_candidates(
     out = np.empty(best.out_shape, layer.dtype)
     packed = [plan.pack(_arguments.contiguous(weight)) for plan in plans]
     rounds: dict[str, list[float]] = {plan.algorithm: [] for plan in plans}
-    for _ in range(_ROUNDS):
+    end = perf_counter() + _SECONDS
+    for turn in range(_ROUNDS):
+        if turn and perf_counter() > end:
+            break
         for plan, weights in zip(plans, packed, strict=True):
             plan.run(x, weights, None, None, out)  # warms the caches that another one has used
             start = perf_counter()

@@ -249,9 +249,9 @@ class Conv2d(Conv2dBase):
     input_shape : tuple of int, optional
         Pack the weights now, for images of this shape, instead of at the first call.
     tune : bool, default False
-        Whether to time the likely algorithms, on random images, when a shape is first seen, and
-        take the fastest instead of the one that should be. Another run may then choose another
-        one, whose results differ in the last bits.
+        Whether to time the likely algorithms, on random images and the threads of that call, when
+        a shape is first seen, and take the fastest instead of the one that should be. Another run
+        may then choose another one, whose results differ in the last bits.
 
     Raises
     ------
@@ -455,9 +455,10 @@ class Conv2d(Conv2dBase):
         plan = plan_for(name, shape, weight.shape, self._layer)
         if not self._tune or 0 in shape:
             return plan
-        if shape not in self._timed:
-            self._timed[shape] = time_candidates(plan, name, shape, weight, self._layer)
-        timed = self._timed[shape]
+        with _packing:  # threads that see a shape first at once would disturb each other's times
+            if shape not in self._timed:
+                self._timed[shape] = time_candidates(plan, name, shape, weight, self._layer)
+            timed = self._timed[shape]
         layer = self._layer._replace(algorithm=min(timed, key=timed.__getitem__))
         return plan_for(name, shape, weight.shape, layer)
 

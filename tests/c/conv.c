@@ -273,6 +273,13 @@ static fc_conv_desc random_desc(enum form form, fc_dtype dtype)
             d.stride[0] = d.stride[1] = 1;
             d.h += ONE_OF(0, 3, 11);
             d.groups = ONE_OF(1, 1, 2);
+            if (ONE_OF(0, 0, 1)) { /* rows of tiles in more than one block, or a few beside them */
+                d.cg = ONE_OF(1, 3, 100);
+                d.k = ONE_OF(1, 17);
+                d.w = ONE_OF(29, 35, 58, 130, 260);
+                d.dilation[1] = ONE_OF(1, 2, 6);
+                d.pad[2] = ONE_OF(0, 6, 12);
+            }
         }
         d.c = d.cg * d.groups;
         d.k *= d.groups;
