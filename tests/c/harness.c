@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 fc_level only_level = FC_LEVEL_COUNT;
+int random_problems = 200;
 int verbose;
 static char current[400]; /* the test's name */
 static int current_failed;

@@ -6,6 +6,7 @@
 #include "fastconv.h"
 
 extern fc_level only_level; /* that is tested; FC_LEVEL_COUNT: every one */
+extern int random_problems; /* of each dtype, convolutions and poolings each */
 extern int verbose;         /* print each test's name as it starts, so that a crash has a name */
 
 /* Starts a test; checks count for the one that was started last. */

@@ -214,9 +214,9 @@ static fc_pool_desc random_desc(fc_pool_kind kind, fc_dtype dtype)
 
 void test_pool(fc_dtype dtype)
 {
-    enum { PROBLEMS = 250, INTEGER_PROBLEMS = 20 };
+    const int problems = random_problems / (dtype <= FC_FLOAT64 ? 1 : 10);
     const int kinds = dtype <= FC_FLOAT64 ? 2 : 1;
-    for (int i = 0; i < (kinds == 2 ? PROBLEMS : INTEGER_PROBLEMS); i++) {
+    for (int i = 0; i < problems; i++) {
         const fc_pool_desc d = random_desc((fc_pool_kind)(i % kinds), dtype);
         run_desc(&d);
     }

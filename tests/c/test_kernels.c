@@ -1,9 +1,10 @@
 /* The kernels of every level that this CPU has, through the C API alone, against the definition in
  * plain loops.  Runs where there is no Python: under emulators and sanitizers.
  *
- * Usage: test_kernels [-v] [LEVEL].  Prints 'N passed, N failed'; -v names each test before it
- * runs, a level is the only one that is tested then. */
+ * Usage: test_kernels [-v] [LEVEL [COUNT]].  Prints 'N passed, N failed'; -v names each test before
+ * it runs, a level is the only one that is tested then, on COUNT random problems of each dtype. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "harness.h"
@@ -17,6 +18,8 @@ int main(int argc, char **argv)
         puts(error.message);
         return 2;
     }
+    if (argc > 2 + verbose)
+        random_problems = atoi(argv[2 + verbose]);
     for (int dtype = 0; dtype < FC_DTYPE_COUNT; dtype++) {
         if (dtype <= FC_FLOAT64) {
             test_memory((fc_dtype)dtype);
