@@ -274,7 +274,7 @@ static fc_conv_desc random_desc(enum form form, fc_dtype dtype)
             d.h += ONE_OF(0, 3, 11);
             d.groups = ONE_OF(1, 1, 2);
             if (ONE_OF(0, 0, 1)) { /* rows of tiles in more than one block, or a few beside them */
-                d.n = 1; /* no array may outgrow its slot */
+                d.n = 1;           /* no array may outgrow its slot */
                 d.cg = ONE_OF(1, 3, 40);
                 d.k = ONE_OF(1, 17);
                 d.w = ONE_OF(29, 35, 58, 130, 260);
