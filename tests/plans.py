@@ -10,15 +10,7 @@ import numpy as np
 
 from fastconv import _core
 
-ALGORITHMS = (
-    "direct",
-    "im2col",
-    "pointwise",
-    "depthwise",
-    "winograd_f43",
-    "winograd_f23",
-    "winograd_f25",
-)
+ALGORITHMS = _core.algorithms()
 FLOATS = ("float32", "float64", "float16")
 NO_ACTIVATION = ("none", 0.0, 0.0)
 

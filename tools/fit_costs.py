@@ -20,15 +20,6 @@ from fastconv.bench.cases import CASES
 from fastconv.bench.data import make_arrays
 from fastconv.bench.layers import ConvLayer
 
-ALGORITHMS = (
-    "direct",
-    "im2col",
-    "pointwise",
-    "depthwise",
-    "winograd_f43",
-    "winograd_f23",
-    "winograd_f25",
-)
 # Kinds of work with a likely cost in nanoseconds.  Some of them come together in most cases; what
 # the measurements do not tell apart stays in proportion to these.
 WORK = {
@@ -74,7 +65,7 @@ def measure(case, level):
     """Return the algorithm, the work and the seconds of every plan that serves a case."""
     arrays = make_arrays(case, "float32")
     runs = {}
-    for algorithm in ALGORITHMS:
+    for algorithm in _core.algorithms():
         try:
             plan = plan_of(case, algorithm, level)
         except ValueError:
