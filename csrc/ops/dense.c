@@ -21,10 +21,6 @@
 #include "ops/parallel.h"
 #include "ops/target.h"
 
-/* Weights of a group of blocks, and they together with the packed input of a band: both stay in an
- * L2 of 2 MB, with room for the output between them. */
-static const int64_t WEIGHTS_BYTES = 600 << 10, WORKING_BYTES = 1200 << 10;
-
 /* What a core may hope to find in L3, which is shared: with 20 MB here F(4, 3) was chosen for 192
  * to 384 channels at 7x7, whose 10 MB of weights took 3.5 times as long as the 5 MB of F(2, 3). */
 static const double L3_BYTES = 8 << 20;
@@ -38,14 +34,6 @@ static const int64_t ITEMS_PER_THREAD = 4;
 /* The next block's weights are fetched to L2 during this one's tiles where the tiles are few, so
  * that the hardware has no time to, and the block is more than L1's half. */
 static const int64_t PREFETCH_TILES_MAX = 32, PREFETCH_BYTES_MIN = 24 << 10;
-
-/* Panels share no rows with their neighbours, so nothing is packed twice in smaller bands, and the
- * same part of L2 serves them all. */
-static const int64_t PANEL_BAND_BYTES = 200 << 10;
-
-/* With lines all blocks of channels take their turn on a band that leaves L2 room for the next one,
- * which is fetched meanwhile. */
-static const int64_t LINE_BAND_BYTES = 128 << 10;
 
 int fc_dense_by_line(const fc_plan *p, int64_t taps, int64_t pixels, int tile_packs)
 {
@@ -94,13 +82,20 @@ void fc_dense_prepare(fc_plan *p)
     const int64_t nr = p->family->nr;
     const int64_t block_bytes = b->taps * nr * (int64_t)p->element_bytes;
     b->blocks = fc_ceil_div(p->kg, nr);
-    b->group_blocks = fc_max(1, fc_min(b->blocks, WEIGHTS_BYTES / block_bytes));
+    /* Shares of L2, as they were found on one of 2 MB.  Weights of a group of blocks, and they
+     * together with the packed input of a band, leave room for the output between them.  Panels
+     * share no rows with their neighbours, so nothing is packed twice in smaller bands, and the
+     * same part of L2 serves them all.  With lines all blocks of channels take their turn on a band
+     * that leaves room for the next one, which is fetched meanwhile. */
+    const int64_t weights_bytes = p->l2_bytes * 3 / 10, working_bytes = p->l2_bytes * 6 / 10;
+    const int64_t panel_bytes = p->l2_bytes / 10, line_bytes = p->l2_bytes / 16;
+    b->group_blocks = fc_max(1, fc_min(b->blocks, weights_bytes / block_bytes));
     b->group_blocks = fc_ceil_div(b->blocks, fc_ceil_div(b->blocks, b->group_blocks));
     const int64_t band_bytes =
         b->row_span <= b->row_step
-            ? PANEL_BAND_BYTES
-            : WORKING_BYTES - fc_min(WEIGHTS_BYTES, b->group_blocks * block_bytes);
-    b->band_lines = lines_within(p, b->by_line ? LINE_BAND_BYTES : band_bytes);
+            ? panel_bytes
+            : working_bytes - fc_min(weights_bytes, b->group_blocks * block_bytes);
+    b->band_lines = lines_within(p, b->by_line ? line_bytes : band_bytes);
     /* Weights that all fit are read once for each band.  Otherwise they are read once for each
      * item, which is therefore as large as scratch may be. */
     b->item_lines = lines_within(p, b->group_blocks == b->blocks ? band_bytes : FC_SLAB_BYTES_MAX);
@@ -157,8 +152,8 @@ void fc_weights_count(const fc_plan *p, double bytes, double passes, double work
 void fc_dense_count(const fc_plan *p, int64_t lines, int64_t line_pixels, int by_line,
                     double work[FC_WORK_COUNT])
 {
-    const double images = (double)p->desc.n * (double)p->desc.groups;
-    const double blocks = images * (double)fc_ceil_div(p->kg, p->family->nr);
+    const double channels = (double)p->desc.groups * (double)fc_ceil_div(p->kg, p->family->nr);
+    const double blocks = (double)p->desc.n * channels;
     const double taps = (double)p->desc.cg * (double)(p->desc.kh * p->desc.kw);
     const double nr = p->family->nr, vl = p->family->vl;
     if (by_line) {
@@ -168,13 +163,12 @@ void fc_dense_count(const fc_plan *p, int64_t lines, int64_t line_pixels, int by
     } else {
         const int64_t rows = fc_tile_rows(p, lines, line_pixels);
         const double stretches = (double)fc_ceil_div(lines, rows);
-        const double pixels = (double)(fc_min(rows, lines) * line_pixels);
+        const double pixels = (double)(rows * line_pixels);
         work[FC_WORK_TILE] += blocks * taps * stretches * fc_tile_multiplies(p, pixels);
         work[FC_WORK_CALL] += blocks * stretches * ceil(pixels / (double)p->family->mr);
         work[FC_WORK_STORE] += blocks * (nr / vl) * (double)p->oh * (double)p->ow;
     }
-    const double weights = (double)p->desc.groups * (double)fc_ceil_div(p->kg, p->family->nr) * nr;
-    fc_weights_count(p, weights * taps * (double)p->element_bytes, (double)p->desc.n, work);
+    fc_weights_count(p, channels * nr * taps * (double)p->element_bytes, (double)p->desc.n, work);
 }
 
 /* ---- running ---- */

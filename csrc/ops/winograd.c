@@ -445,10 +445,10 @@ static void run(const fc_plan *p, const struct fc_conv_io *io)
 {
     const struct winograd_blocking *b = p->blocking;
     const int64_t count = count_blocks(p), threads = io->threads;
-    /* Blocks are shared where the longest part of one thread is shorter so: they may not divide
-     * evenly, and neither may the channels of each. */
+    /* Blocks are shared where the longest part of one thread is shorter so, for they may not divide
+     * evenly, and neither may the channels of each: by a tenth, as meeting costs something, too. */
     const int share =
-        count * fc_ceil_div(b->blocks, threads) < b->blocks * fc_ceil_div(count, threads);
+        10 * count * fc_ceil_div(b->blocks, threads) < 9 * b->blocks * fc_ceil_div(count, threads);
     const int64_t input_parts = fc_ceil_div(p->desc.cg, SLAB_CHANNELS);
     const int64_t output_parts = fc_min(b->blocks, 4 * threads);
 #pragma omp parallel num_threads((int)threads) if (threads > 1)

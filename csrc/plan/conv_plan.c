@@ -118,7 +118,7 @@ static fc_status refuse(const fc_plan *p, const char *name, fc_error *error)
                    (long long)p->desc.w, (long long)p->desc.groups, reasons);
 }
 
-static double io_bytes(const fc_plan *p)
+static double moved_bytes(const fc_plan *p)
 {
     const fc_conv_desc *d = &p->desc;
     return (double)p->io_bytes * (double)d->n *
@@ -136,7 +136,7 @@ static fc_status choose(fc_plan *p, const char *name, int one_shot, fc_error *er
         const struct fc_algorithm *a = algorithms[i];
         if (!answers_to(a, name) || a->supports(p))
             continue;
-        double work[FC_WORK_COUNT] = {[FC_WORK_BYTES] = io_bytes(p) / 1024};
+        double work[FC_WORK_COUNT] = {[FC_WORK_BYTES] = moved_bytes(p) / 1024};
         a->count(p, work);
         const double seconds = fc_work_seconds(p->level, work);
         const double total = seconds + (one_shot ? weights * a->pack_seconds : 0);

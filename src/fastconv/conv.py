@@ -250,8 +250,8 @@ class Conv2d(Conv2dBase):
         Pack the weights now, for images of this shape, instead of at the first call.
     tune : bool, default False
         Whether to time the likely algorithms, on random images and the threads of that call, when
-        a shape is first seen, and take the fastest instead of the one that should be. Another run
-        may then choose another one, whose results differ in the last bits.
+        a shape is first seen, by `explain` too, and take the fastest instead of the one that
+        should be. Another run may then choose another one, whose results differ in the last bits.
 
     Raises
     ------
