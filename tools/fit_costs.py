@@ -24,22 +24,22 @@ from fastconv.bench.layers import ConvLayer
 # the measurements do not tell apart stays in proportion to these.
 WORK = {
     "call": 9,
-    "tile": 0.19,
-    "line": 0.23,
-    "slab": 1.7,
-    "panel": 6.5,
-    "store": 4.8,
-    "input": 4.2,
+    "tile": 0.17,
+    "line": 0.165,
+    "slab": 1.5,
+    "panel": 4,
+    "store": 3.2,
+    "input": 3.7,
     "output": 1.7,
-    "depthwise": 0.48,
-    "weights": 40,
-    "far": 60,
-    "bytes": 46,
+    "depthwise": 0.36,
+    "weights": 30,
+    "far": 40,
+    "bytes": 32,
 }
 KINDS = list(WORK)
 MULTIPLY = [KINDS.index("tile"), KINDS.index("line")]
 FETCH = [KINDS.index("weights"), KINDS.index("far")]
-PULL = 4.0  # weight of each of these beside that of a measurement
+PULL = 12.0  # weight of each of these beside that of a measurement
 ROUNDS, SECONDS = 5, 0.012
 
 

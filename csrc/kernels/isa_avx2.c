@@ -11,6 +11,9 @@
 #define FC_LINE_MAX 12 /* 4 x 3 accumulators, 3 vectors of pixels, 1 broadcast weight */
 #define FC_LINE_CHANNELS 4
 #define FC_LINE_LONE 8
+#define FC_LINE_BROADCASTS 1 /* apart from the multiply-adds */
+#define FC_TILE_CYCLES 0.60
+#define FC_LINE_CYCLES 0.52
 #define FC_TABLE fc_kernels_avx2
 #define FC_NAME "avx2"
 FC_TARGET_BEGIN("avx2,fma,f16c")

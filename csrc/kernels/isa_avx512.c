@@ -12,6 +12,9 @@
 #define FC_LINE_MAX 16
 #define FC_LINE_CHANNELS 16
 #define FC_LINE_LONE 16
+#define FC_LINE_BROADCASTS 0
+#define FC_TILE_CYCLES 0.52
+#define FC_LINE_CYCLES 0.55
 #define FC_TABLE fc_kernels_avx512
 #define FC_NAME "avx512"
 FC_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")

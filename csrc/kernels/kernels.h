@@ -77,13 +77,14 @@ typedef void fc_store_fn(const struct fc_store *);
 
 /* Dense line: the same reduction with the roles swapped, pixels as the lanes, so that planes are
  * written without a transpose.  Over out.pixels neighbouring pixels q and out.channels <= nr
- * channels j, y[q + j * y_channel] = activation(bias[j] + sum over taps of x[q + tap] * w[tap][j] +
- * residual). Reads x[q + tap] of these pixels and no other.  out.tile and out.nr are not used,
- * out.y_pixel is 1. */
+ * channels j, y[q + j * y_channel] = activation(bias[j] + sum over taps of x[q + tap] *
+ * w[j / line_channels][tap][j % line_channels] + residual).  Reads x[q + tap] of these pixels and
+ * no other.  out.tile and out.nr are not used, out.y_pixel is 1. */
 struct fc_line {
     const void *x, *w, *bias;
     const struct fc_run *runs;
     int64_t run_count;
+    int64_t taps;  /* of all runs */
     int64_t step;  /* between the taps of a run */
     int64_t ahead; /* elements beyond a tap's pixels to fetch to L2 ... */
     int fetch;     /* ... for the taps u, u + 2, ... of the runs where bit u is set; 0 for none */
@@ -322,11 +323,13 @@ typedef int64_t fc_peak_fn(int64_t count);
 
 /* Everything one element type has.  Tile sizes stand beside the functions that need them. */
 struct fc_family {
-    int vl;                                             /* elements in a vector */
-    int mr, nr;                                         /* dense tile: pixels, output channels */
-    int rows;                                           /* most pixel rows in a tile */
+    int vl;                          /* elements in a vector */
+    int mr, nr;                      /* dense tile: pixels, output channels */
+    int rows;                        /* most pixel rows in a tile */
+    double tile_cycles, line_cycles; /* of a vector multiply-add in them, as measured */
     fc_dense_fn *dense[FC_ROWS_MAX + 1][FC_MR_MAX + 1]; /* [rows][cols]; NULL: not built */
-    int line_vectors; /* of pixels that a dense line takes at once */
+    int line_vectors;  /* of pixels that a dense line takes at once */
+    int line_channels; /* that its weights are packed by; divides nr */
     fc_line_fn *line;
     fc_store_fn *store;
     fc_slab_fn *slab;

@@ -28,6 +28,14 @@ static const double L3_BYTES = 8 << 20;
 /* Multiply-adds that are under way at once: two a cycle, each taking four. */
 static const double CHAINS_LEAST = 8;
 
+/* A lone vector of pixels loads more for a multiply-add than several, and the calls are shorter:
+ * 832->128 at 7x7 takes 1.34 times as long from a slab's rows as from panels. */
+static const double LONE_FACTOR = 1.3;
+
+/* Copying to a panel what is a vector at most; 0.25 a pixel where it is a whole one.  Like those of
+ * struct fc_family, fitted to measurements on AVX-512 and AVX2. */
+static const double PIECE_CYCLES = 6;
+
 /* Items for each thread, so that one that is held up by the system does not hold up the call. */
 static const int64_t ITEMS_PER_THREAD = 4;
 
@@ -35,19 +43,32 @@ static const int64_t ITEMS_PER_THREAD = 4;
  * that the hardware has no time to, and the block is more than L1's half. */
 static const int64_t PREFETCH_TILES_MAX = 32, PREFETCH_BYTES_MIN = 24 << 10;
 
-int fc_dense_by_line(const fc_plan *p, int64_t taps, int64_t pixels, int tile_packs)
+/* Vector multiply-adds of the output channels of a group for a tap of a stretch of pixels in lines,
+ * idle ones counted. */
+static double line_multiplies(const fc_plan *p, int64_t pixels)
+{
+    const int64_t wide = p->family->line_vectors, each = p->family->line_channels;
+    const int64_t vectors = fc_ceil_div(pixels, p->family->vl),
+                  lone = wide > 1 ? vectors % wide : 0;
+    return ((double)(vectors - lone) + LONE_FACTOR * (double)lone) *
+           (double)(fc_ceil_div(p->kg, each) * each);
+}
+
+int fc_dense_by_line(const fc_plan *p, int64_t taps, int64_t pixels, int tile_packs, int line_packs)
 {
     if (p->desc.channels_last)
         return 0;
-    /* Cycles for a pixel and a block of channels, fitted to measurements on AVX-512: a tile loads
-     * 29 times for 28 multiply-adds, is transposed, and may be the only one that needs a packed
-     * copy, shared by the blocks; a line loads 17 times for 16 and wastes the lanes past its end.
-     */
-    const double vl = p->family->vl, blocks = (double)fc_ceil_div(p->kg, p->family->nr);
-    const double lanes = vl * (double)fc_ceil_div(pixels, p->family->vl) / (double)pixels;
-    const double tile = 0.52 * (double)taps + 5 + (tile_packs ? 0.4 * (double)taps / blocks : 0);
-    const double line = 0.55 * (double)taps * lanes + 1.5;
-    return line < tile;
+    /* Cycles for the pixels and output channels of a group.  A tile is transposed, and its panels
+     * are short; a line wastes the lanes past its end. */
+    const struct fc_family *f = p->family;
+    const double blocks = (double)fc_ceil_div(p->kg, f->nr), vectors = (double)(f->nr / f->vl);
+    const double panel = PIECE_CYCLES * (double)fc_ceil_div(f->mr, f->vl) / (double)f->mr;
+    const double tile = f->tile_cycles * fc_tile_multiplies(p, (double)pixels) * blocks +
+                        (tile_packs ? panel * (double)pixels : 0);
+    const double line =
+        f->line_cycles * line_multiplies(p, pixels) + (line_packs ? 0.25 * (double)pixels : 0);
+    const double stored = blocks * vectors * (double)pixels;
+    return line * (double)taps + 1.5 * stored < tile * (double)taps + 5 * stored;
 }
 
 int64_t fc_tile_rows(const fc_plan *p, int64_t lines, int64_t line_pixels)
@@ -86,7 +107,7 @@ void fc_dense_prepare(fc_plan *p)
      * together with the packed input of a band, leave room for the output between them.  Panels
      * share no rows with their neighbours, so nothing is packed twice in smaller bands, and the
      * same part of L2 serves them all.  With lines all blocks of channels take their turn on a band
-     * that leaves room for the next one, which is fetched meanwhile. */
+     * that leaves room for the next one, which is fetched meanwhile where it is read in place. */
     const int64_t weights_bytes = p->l2_bytes * 3 / 10, working_bytes = p->l2_bytes * 6 / 10;
     const int64_t panel_bytes = p->l2_bytes / 10, line_bytes = p->l2_bytes / 16;
     b->group_blocks = fc_max(1, fc_min(b->blocks, weights_bytes / block_bytes));
@@ -95,7 +116,7 @@ void fc_dense_prepare(fc_plan *p)
         b->row_span <= b->row_step
             ? panel_bytes
             : working_bytes - fc_min(weights_bytes, b->group_blocks * block_bytes);
-    b->band_lines = lines_within(p, b->by_line ? line_bytes : band_bytes);
+    b->band_lines = lines_within(p, b->in_place ? line_bytes : band_bytes);
     /* Weights that all fit are read once for each band.  Otherwise they are read once for each
      * item, which is therefore as large as scratch may be. */
     b->item_lines = lines_within(p, b->group_blocks == b->blocks ? band_bytes : FC_SLAB_BYTES_MAX);
@@ -118,19 +139,21 @@ void fc_dense_reserve_row(fc_plan *p, int64_t elements)
 void fc_dense_pack_weights(const fc_plan *p, const void *weight, void *packed)
 {
     const struct fc_dense_blocking *b = p->blocking;
-    const int64_t nr = p->family->nr;
+    const int64_t nr = b->by_line ? p->family->line_channels : p->family->nr;
     const size_t k_bytes = (size_t)b->taps * p->element_bytes;
+    char *dst = packed;
     for (int64_t g = 0; g < p->desc.groups; g++)
-        for (int64_t block = 0; block < b->blocks; block++) {
-            const int64_t k0 = block * nr;
-            const struct fc_weights w = {
-                .dst = (char *)packed + (size_t)((g * b->blocks + block) * nr) * k_bytes,
-                .src = (const char *)weight + (size_t)(g * p->kg + k0) * k_bytes,
-                .place = p->place,
-                .taps = b->taps,
-                .nr = nr,
-                .channels = fc_min(nr, p->kg - k0)};
+        for (int64_t k0 = 0; k0 < b->blocks * p->family->nr; k0 += nr) {
+            const int64_t channels = fc_max(0, fc_min(nr, p->kg - k0));
+            const struct fc_weights w = {.dst = dst,
+                                         .src = (const char *)weight +
+                                                (size_t)(g * p->kg + (channels ? k0 : 0)) * k_bytes,
+                                         .place = p->place,
+                                         .taps = b->taps,
+                                         .nr = nr,
+                                         .channels = channels};
             p->family->weights(&w);
+            dst += (size_t)nr * k_bytes;
         }
 }
 
@@ -158,7 +181,8 @@ void fc_dense_count(const fc_plan *p, int64_t lines, int64_t line_pixels, int by
     const double nr = p->family->nr, vl = p->family->vl;
     if (by_line) {
         const double vectors = (double)fc_ceil_div(line_pixels, p->family->vl);
-        work[FC_WORK_LINE] += blocks * taps * (double)lines * vectors * nr;
+        work[FC_WORK_LINE] += (double)(p->desc.n * p->desc.groups) * taps * (double)lines *
+                              line_multiplies(p, line_pixels);
         work[FC_WORK_CALL] += blocks * (double)lines * vectors;
     } else {
         const int64_t rows = fc_tile_rows(p, lines, line_pixels);
@@ -239,12 +263,13 @@ static void run_lines(const fc_plan *p, struct fc_target *t, const struct fc_den
                         .bias = bias,
                         .runs = p->runs,
                         .run_count = p->run_count,
+                        .taps = b->taps,
                         .step = s->tap_step,
-                        .ahead = (line1 - line0) * b->line_step,
+                        .ahead = (line1 - line0) * s->line_step,
                         .fetch = fetch,
                         .out = t->store};
     for (int64_t line = line0; line < line1; line++) {
-        const char *x = (const char *)s->slab + (line - s->line0) * b->line_step * size;
+        const char *x = (const char *)s->slab + (line - s->line0) * s->line_step * size;
         const int64_t first = line * b->line_pixels;
         const int64_t last = fc_min(first + b->line_pixels, pixels);
         for (int64_t q = first; q < last; q += d.out.pixels) {
@@ -370,6 +395,7 @@ void fc_dense_run(const fc_plan *p, const struct fc_conv_io *io, fc_dense_pack_f
                 s.line1 = fc_min(s.line0 + c.item_lines, b->lines);
                 s.slab = s.scratch;
                 s.tap_step = b->tap_step;
+                s.line_step = b->line_step;
                 s.in_place = 0;
                 pack(p, io, &s);
                 held = slab;

@@ -22,8 +22,9 @@ struct fc_dense_blocking {
     int64_t slab_width;   /* columns of one phase of the stride */
     int64_t row_step;     /* packed rows from one line to the next */
     int64_t row_span;     /* packed rows that one line reads */
-    int64_t tap_step;     /* elements between the taps of a run; 0: as the packing says */
+    int64_t tap_step;     /* elements between the taps of a run */
     int by_line;          /* the dense line instead of the dense tile */
+    int in_place;         /* the input is not packed where its planes have no gaps */
     uint64_t phases;      /* phases of the stride that some tap reads */
 };
 
@@ -32,16 +33,18 @@ struct fc_dense_blocking {
 struct fc_dense_slab {
     int64_t image, group, line0, line1;
     const void *slab;
-    int64_t tap_step; /* between the taps of a run */
-    int in_place;     /* set when slab is the input itself */
-    void *scratch;    /* where to pack */
-    float *row;       /* room for one converted input row: float16 only */
+    int64_t tap_step;  /* between the taps of a run */
+    int64_t line_step; /* from the packed input of one line to the next one's */
+    int in_place;      /* set when slab is the input itself */
+    void *scratch;     /* where to pack */
+    float *row;        /* room for one converted input row: float16 only */
 };
 typedef void fc_dense_pack_fn(const fc_plan *, const struct fc_conv_io *, struct fc_dense_slab *);
 
 /* Whether stretches of `pixels` neighbours are computed faster by dense lines than by dense tiles.
- * tile_packs: only tiles need a packed copy of the input, lines read it in place. */
-int fc_dense_by_line(const fc_plan *plan, int64_t taps, int64_t pixels, int tile_packs);
+ * tile_packs, line_packs: they need panels of their own for it. */
+int fc_dense_by_line(const fc_plan *plan, int64_t taps, int64_t pixels, int tile_packs,
+                     int line_packs);
 
 /* Completes a blocking whose taps, lines, line_pixels, tile_rows, strips, slab_row, line_step,
  * row_step, row_span, tap_step and by_line are set. */

@@ -54,7 +54,7 @@ static void direct_count(const fc_plan *p, double work[FC_WORK_COUNT])
         (double)p->oh * (double)d->stride[0] + (double)(d->kh - 1) * (double)d->dilation[0];
     const double vectors = (double)d->stride[1] * (double)fc_ceil_div(slab_width(p), p->family->vl);
     work[FC_WORK_SLAB] += (double)d->n * (double)d->c * rows * vectors;
-    fc_dense_count(p, p->oh, p->ow, fc_dense_by_line(p, d->cg * d->kh * d->kw, p->ow, 0), work);
+    fc_dense_count(p, p->oh, p->ow, fc_dense_by_line(p, d->cg * d->kh * d->kw, p->ow, 0, 0), work);
 }
 
 /* The reduction as runs.  With enough channels a run walks channels at one tap of the window; in
@@ -109,7 +109,7 @@ static fc_status direct_prepare(fc_plan *p)
     b->taps = d->cg * d->kh * d->kw;
     b->lines = p->oh;
     b->line_pixels = p->ow;
-    b->by_line = fc_dense_by_line(p, b->taps, p->ow, 0);
+    b->by_line = fc_dense_by_line(p, b->taps, p->ow, 0, 0);
     b->strips = b->by_line ? 1 : fc_ceil_div(p->ow, mr);
     b->tile_rows = b->by_line ? 1 : fc_tile_rows(p, p->oh, p->ow);
     b->slab_width = slab_width(p);

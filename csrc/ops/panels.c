@@ -19,6 +19,9 @@
  * one by one, for the memory that the stretch would take. */
 enum { STRETCH_MAX = 4 };
 
+/* Passes over a panel that its copy costs as much as. */
+enum { PASSES_IN_PLACE = 8 };
+
 static const char *serves_all(const fc_plan *p)
 {
     (void)p;
@@ -48,9 +51,10 @@ static void count_panels(const fc_plan *p, int by_line, double stretches, double
 {
     const fc_conv_desc *d = &p->desc;
     const double vl = p->family->vl, mr = (double)p->family->mr;
-    /* A stretch is cut where a panel ends. */
-    const double pieces =
-        stretches * (by_line ? ceil(length / vl) : ceil(length / mr) * ceil(mr / vl));
+    /* A stretch is cut where a panel ends.  Whole vectors take a third of what pieces do. */
+    const double pieces = stretches * (!by_line         ? ceil(length / mr) * ceil(mr / vl)
+                                       : stretches == 1 ? length / vl / 3
+                                                        : ceil(length / vl));
     work[FC_WORK_PANEL] += (double)d->n * (double)d->c * (double)(d->kh * d->kw) * pieces;
     /* Long panels leave L2 before the next block of channels reads them. */
     const double bytes =
@@ -64,19 +68,38 @@ static void count_panels(const fc_plan *p, int by_line, double stretches, double
     fc_dense_count(p, 1, p->oh * p->ow, by_line, work);
 }
 
+/* Whether lines read the input of a 1x1 convolution where it stands: with several vectors of pixels
+ * they do so for few passes only, since pixels of one channel each share sets of L1. */
+static int reads_in_place(const fc_plan *p)
+{
+    return unit_stride(p) &&
+           (p->family->line_vectors == 1 || p->kg <= PASSES_IN_PLACE * p->family->line_channels);
+}
+
+/* Lines of one vector gain by what they need not copy alone. */
+static int by_line(const fc_plan *p)
+{
+    const fc_conv_desc *d = &p->desc;
+    const int64_t taps = d->cg * d->kh * d->kw, panel = 2 * p->family->line_vectors * p->family->vl;
+    const int one = d->kh == 1 && d->kw == 1;
+    return (one || p->family->line_vectors > 1) &&
+           taps <= FC_SLAB_BYTES_MAX / (int64_t)p->element_bytes / panel &&
+           fc_dense_by_line(p, taps, p->oh * p->ow, 1, !(one && reads_in_place(p)));
+}
+
 static void im2col_count(const fc_plan *p, double work[FC_WORK_COUNT])
 {
-    count_panels(p, 0, (double)p->oh, (double)p->ow, work);
+    count_panels(p, by_line(p), (double)p->oh, (double)p->ow, work);
 }
 
 static void pointwise_count(const fc_plan *p, double work[FC_WORK_COUNT])
 {
-    const int64_t pixels = p->oh * p->ow;
-    const int by_line = fc_dense_by_line(p, p->desc.cg, pixels, unit_stride(p));
+    const double pixels = (double)(p->oh * p->ow);
+    const int lines = by_line(p);
     if (!unit_stride(p))
-        count_panels(p, by_line, (double)p->oh, (double)p->ow, work);
+        count_panels(p, lines, (double)p->oh, (double)p->ow, work);
     else
-        count_panels(p, by_line, by_line ? 0 : 1, (double)pixels, work);
+        count_panels(p, lines, lines && reads_in_place(p) ? 0 : 1, pixels, work);
 }
 
 /* One run over all taps, whose order in the weights is (channel, window position). */
@@ -117,13 +140,20 @@ static fc_status im2col_prepare(fc_plan *p)
     const fc_conv_desc *d = &p->desc;
     struct fc_dense_blocking *b = p->blocking;
     const int64_t pixels = p->oh * p->ow;
+    const int64_t most = FC_SLAB_BYTES_MAX / (int64_t)p->element_bytes;
     b->taps = d->cg * d->kh * d->kw;
-    /* Equal panels, and narrower ones where a reduction is so long that a full one would not fit.
-     */
-    b->line_pixels = fc_ceil_div(pixels, fc_ceil_div(pixels, p->family->mr));
-    while (b->line_pixels > 1 &&
-           b->line_pixels * b->taps > FC_SLAB_BYTES_MAX / (int64_t)p->element_bytes)
-        b->line_pixels = fc_ceil_div(b->line_pixels, 2);
+    b->by_line = by_line(p);
+    if (b->by_line) {
+        /* At least two vectors of each tap: a page of the input serves them before the next is
+         * touched. */
+        b->line_pixels = fc_max(2, p->family->line_vectors) * p->family->vl;
+    } else {
+        /* Equal panels, and narrower ones where a reduction is so long that a full one would not
+         * fit. */
+        b->line_pixels = fc_ceil_div(pixels, fc_ceil_div(pixels, p->family->mr));
+        while (b->line_pixels > 1 && b->line_pixels * b->taps > most)
+            b->line_pixels = fc_ceil_div(b->line_pixels, 2);
+    }
     b->line_step = b->taps * b->line_pixels;
     b->tap_step = b->line_pixels;
     return finish_panels(p);
@@ -132,14 +162,8 @@ static fc_status im2col_prepare(fc_plan *p)
 static fc_status pointwise_prepare(fc_plan *p)
 {
     struct fc_dense_blocking *b = p->blocking;
-    if (!fc_dense_by_line(p, p->desc.cg, p->oh * p->ow, unit_stride(p)))
-        return im2col_prepare(p);
-    b->taps = p->desc.cg;
-    b->by_line = 1;
-    /* At least two vectors of each channel: a page of the input serves them before the next is
-     * touched. */
-    b->line_pixels = b->line_step = fc_max(2, p->family->line_vectors) * p->family->vl;
-    return finish_panels(p);
+    b->in_place = by_line(p) && reads_in_place(p);
+    return im2col_prepare(p);
 }
 
 /* Copies `count` pixels of every channel, zeros when src is NULL, to the panels from flat pixel q
@@ -200,19 +224,17 @@ static void pack_panels(const fc_plan *p, const struct fc_conv_io *io, struct fc
     const int whole_rows = d->kh == 1 && d->kw == 1 && unit_stride(p) && p->ow == d->w &&
                            io->x.h == d->w * io->x.w && d->dtype != FC_FLOAT16 &&
                            !(d->pad[0] | d->pad[1] | d->pad[2] | d->pad[3]);
-    if (b->by_line) { /* the item is one panel */
-        s->tap_step = (s->line1 - s->line0) * b->line_pixels;
-        if (whole_rows) {
-            s->slab = image + start * io_size;
-            s->tap_step = io->x.c;
-            s->in_place = 1;
-            return;
-        }
+    if (b->in_place && whole_rows) {
+        s->slab = image + start * io_size;
+        s->tap_step = io->x.c;
+        s->line_step = b->line_pixels;
+        s->in_place = 1;
+        return;
     }
     struct fc_panel panel = {
         .dst = s->scratch,
         .dst_tile = b->slab_row,
-        .mr = s->tap_step,
+        .mr = b->line_pixels,
         .src_channel = io->x.c,
         /* A lone pixel's step is never taken, and may be too large to compute. */
         .src_pixel = p->ow > 1 ? io->x.w * sw : io->x.w,

@@ -10,10 +10,10 @@
 /* clang-format off */
 static const double costs[FC_LEVEL_COUNT][FC_WORK_COUNT] = {
     /* call   tile  line  slab panel store input output depthwise weights far bytes */
-    /* AMD Zen 3 at 3.1 GHz, a virtual machine; 182 cases: 96 % of the choices within 5 % of the
-     * best, 0.6 % behind it in the mean. */
+    /* AMD Zen 3 at 3.3 GHz, a virtual machine; 182 cases: 95 % of the choices within 5 % of the
+     * best, 1.0 % behind it in the mean. */
     [FC_AVX2] =
-        {7.5, .214, .227, 2.3, 8.8, 6.5, 4.0, 1.7, .610, 34, 88, 36},
+        {8.1, .169, .161, 1.3, 4.1, 3.1, 3.5, 1.1, .389, 28, 38, 31},
     /* The same machine, held to its SSE2: 92 %, 1.7 %. */
     [FC_GENERIC] =
         {9.9, .304, .371, 2.0, 3.5, 9.1, 6.0, 1.9, .635, 36, 52, 47},
@@ -23,7 +23,7 @@ static const double costs[FC_LEVEL_COUNT][FC_WORK_COUNT] = {
         {10., .200, .215, 2.4, 6.0, 4.8, 2.6, 5.0, .850, 45, 30, 60},
     /* Not measured: those of AVX2, for as many operations a cycle on half the lanes. */
     [FC_NEON] =
-        {7.5, .214, .227, 2.3, 8.8, 6.5, 4.0, 1.7, .610, 34, 88, 36},
+        {8.1, .169, .161, 1.3, 4.1, 3.1, 3.5, 1.1, .389, 28, 38, 31},
 };
 /* clang-format on */
 

@@ -213,13 +213,50 @@ FC_INLINE V vload_or(const T *p, VM mask, V other)
 {
     return FC_256(blendv)(other, FC_256(maskload)(p, mask), (V)mask);
 }
+/* A window into ones and zeros: one load where vspan compares twice. */
 FC_INLINE V vload_n(const T *p, int64_t n)
 {
-    return FC_256(maskload)(p, vspan(0, n));
+    static const FC_LANE_INT lanes[2 * FC_VEC_BYTES / sizeof(T)]
+        __attribute__((aligned(2 * FC_VEC_BYTES))) = {
+#if FC_F64
+            -1, -1, -1, -1};
+#else
+            -1, -1, -1, -1, -1, -1, -1, -1};
+#endif
+    return FC_256(maskload)(p, _mm256_loadu_si256((const __m256i *)(lanes + VL - n)));
 }
+/* In powers of two: a masked store takes 12 cycles on AMD Zen 1 to 3, and hides from later loads.
+ */
 FC_INLINE void vstore_n(T *p, V v, int64_t n)
 {
-    FC_256(maskstore)(p, vspan(0, n), v);
+    if (n == VL) {
+        vstore(p, v);
+        return;
+    }
+#if FC_F64
+    __m128d part = _mm256_castpd256_pd128(v);
+    if (n & 2) {
+        _mm_storeu_pd(p, part);
+        p += 2;
+        part = _mm256_extractf128_pd(v, 1);
+    }
+    if (n & 1)
+        _mm_store_sd(p, part);
+#else
+    __m128 part = _mm256_castps256_ps128(v);
+    if (n & 4) {
+        _mm_storeu_ps(p, part);
+        p += 4;
+        part = _mm256_extractf128_ps(v, 1);
+    }
+    if (n & 2) {
+        _mm_storel_pi((__m64 *)p, part);
+        p += 2;
+        part = _mm_movehl_ps(part, part);
+    }
+    if (n & 1)
+        _mm_store_ss(p, part);
+#endif
 }
 FC_INLINE V vselect_lt(V a, V b, V x, V y)
 {
