@@ -293,7 +293,7 @@ def innermost_loops(body):
 @pytest.mark.parametrize("dtype", ["f32", "f64"])
 @pytest.mark.parametrize("isa", [level for level, vectors in LEVELS.items() if vectors])
 def test_dense_accumulators_stay_in_registers(isa_object, isa, dtype):
-    """No loop that multiplies and adds touches the stack, in any tile or line of the dense kernels."""
+    """No loop that multiplies and adds touches the stack, in any dense tile or line."""
     bodies = functions(isa_object(isa))
     tiles = {
         symbol: int(tile[1]) * int(tile[2]) * LEVELS[isa]

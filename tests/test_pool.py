@@ -185,3 +185,35 @@ def test_ceil_mode_sizes(size, kernel, stride, padding, wanted):
     assert y.shape == (1, wanted, wanted)
     y = fastconv.avg_pool2d(x, kernel, stride, padding, ceil_mode=True, count_include_pad=False)
     assert y.tolist() == np.ones((1, wanted, wanted)).tolist()
+
+
+def test_equal_arguments_of_other_types_are_told_apart():
+    """Plans are found again by the arguments as written, and True == 1 == 1.0."""
+    x = np.arange(2 * 6 * 6, dtype=np.float32).reshape(2, 6, 6)
+    wanted = fastconv.max_pool2d(x, 2, 1, 1, 1, True)
+    for number in (np.int64(1), np.uint8(1)):
+        assert np.array_equal(fastconv.max_pool2d(x, 2, number, number, (number, 1), True), wanted)
+    assert np.array_equal(
+        fastconv.max_pool2d(x, [2, 2], [1, 1], [[1, 1], [1, 1]], 1, np.True_), wanted
+    )
+    for arguments in (
+        (2.0, 1, 1, 1, True),
+        (2, True, 1, 1, True),
+        (2, 1, 1.0, 1, True),
+        (2, 1, (1, True), 1, True),
+        (2, 1, 1, 1.0, True),
+        (2, 1, 1, 1, 1),
+    ):
+        with pytest.raises(TypeError):
+            fastconv.max_pool2d(x, *arguments)
+    with pytest.raises(TypeError):
+        fastconv.max_pool2d(x, 2, 1, 1, 1, True, channels_last=0)
+
+
+@pytest.mark.parametrize("calls", [3, 700])
+def test_plans_of_recent_calls_are_bounded(calls):
+    """Calls beyond what is kept give the same results."""
+    x = np.arange(900, dtype=np.float32).reshape(1, 1, 900)
+    for _ in range(2):
+        for size in range(1, calls):
+            assert fastconv.max_pool2d(x, (1, size), 900 - size + 1).item() == size - 1

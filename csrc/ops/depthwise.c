@@ -241,9 +241,12 @@ static void pack_plane(const fc_plan *p, const struct fc_conv_io *io, int64_t im
     const int64_t begin = first < 0 ? fc_min(wanted, fc_ceil_div(-first, gap)) : 0;
     const int64_t end =
         first >= d->h ? begin : fc_max(begin, fc_min(wanted, (d->h - 1 - first) / gap + 1));
+    /* Columns past the image are zeros and stay so; a stride has its phases so far apart. */
+    const int64_t vl = p->family->vl, image_end = fc_ceil_div(d->pad[2] + d->w, vl) * vl;
     struct fc_slab slab = {.dst = slab_data,
                            .dst_channel = b->slab_row,
-                           .width = b->slab_width,
+                           .width =
+                               d->stride[1] == 1 ? fc_min(b->slab_width, image_end) : b->slab_width,
                            .channels = begin,
                            .stride = d->stride[1],
                            .left = d->pad[2],

@@ -476,6 +476,20 @@ def activate(cnp.ndarray x not None, tuple activation, cnp.ndarray out not None)
         fc_activate(dtype, &how, count, source, target)
 
 
+def types_of(tuple literals):
+    """Return the types of ints, bools, strings, None and tuples of them; None if there are others.
+
+    What equals has then one meaning as well, which True and 1 have not.
+    """
+    cdef list types = []
+    for item in literals:
+        kind = types_of(item) if type(item) is tuple else type(item)
+        if type(kind) is not tuple and kind not in (int, bool, str, type(None)):
+            return None
+        types.append(kind)
+    return tuple(types)
+
+
 def conv_size(
     int64_t n, int64_t c, int64_t h, int64_t w, int64_t k, int64_t cg, int64_t kh, int64_t kw,
     tuple stride, tuple padding, tuple dilation, int64_t groups,

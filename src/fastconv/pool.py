@@ -12,7 +12,7 @@ import numpy as np
 
 from fastconv import _arguments
 from fastconv._arguments import FLOATS, NUMBERS, Array, Padding, Pair
-from fastconv._core import PoolPlan
+from fastconv._core import PoolPlan, types_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -21,6 +21,10 @@ __all__ = ["avg_pool2d", "global_avg_pool2d", "max_pool2d"]
 
 # As many as convolution keeps: networks pool less often than they convolve.
 _plan = lru_cache(maxsize=512)(PoolPlan)
+# The same by the arguments as they were written, if they are literals: to bring them into normal
+# form takes longer than to pool the planes of a small network.
+_recent: dict[tuple[object, ...], PoolPlan] = {}
+_RECENT_MAX = 512
 
 
 @overload
@@ -291,13 +295,49 @@ def _pool(
     out: Array | None,
 ) -> tuple[Array, Array | None]:
     """Pool `x`; the second result is None unless `return_indices`."""
+    forms = stride, padding, dilation, ceil_mode, count_include_pad, divisor, channels_last
+    call = (kind, x.shape, dtype, kernel_size, *forms)
+    types = types_of(call)
+    plan = _recent.get((types, call)) if types else None
+    if plan is None:
+        plan = _new_plan(kind, x.shape, dtype, kernel_size, *forms)
+        if types:
+            if len(_recent) >= _RECENT_MAX:
+                _recent.clear()
+            _recent[types, call] = plan
+    if out is not None and not return_indices and plan.run_plain(x, out):
+        return out, None
+    shape = plan.out_shape[-x.ndim :]
+    if out is not None:
+        _arguments.check_out(out, shape, dtype, {"x": x})
+    result = _arguments.target(out, shape, dtype)
+    indices = np.empty(shape, np.int64) if return_indices else None
+    if result.size:  # an empty batch has no rows to speak of
+        plan.run(_arguments.rows(x), result, indices)
+    return _arguments.delivered(result, out), indices
+
+
+def _new_plan(
+    kind: Literal["max", "avg"],
+    input_shape: tuple[int, ...],
+    dtype: str,
+    kernel_size: Pair,
+    stride: Pair | None,
+    padding: Padding,
+    dilation: Pair,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor: int,
+    channels_last: bool,
+) -> PoolPlan:
+    """Check the arguments and return their plan, new or from the cache."""
     channels_last = _arguments.flag("channels_last", channels_last)
     kernel = _arguments.pair("kernel_size", kernel_size)
     steps = kernel if stride is None else _arguments.pair("stride", stride)
     spread = _arguments.pair("dilation", dilation)
-    plan = _plan(
+    return _plan(
         kind,
-        *_arguments.nchw("x", x.shape, channels_last),
+        *_arguments.nchw("x", input_shape, channels_last),
         *kernel,
         steps,
         _arguments.padding(padding, kernel, steps, spread),
@@ -309,13 +349,3 @@ def _pool(
         dtype,
         None,
     )
-    if out is not None and not return_indices and plan.run_plain(x, out):
-        return out, None
-    shape = plan.out_shape[-x.ndim :]
-    if out is not None:
-        _arguments.check_out(out, shape, dtype, {"x": x})
-    result = _arguments.target(out, shape, dtype)
-    indices = np.empty(shape, np.int64) if return_indices else None
-    if result.size:  # an empty batch has no rows to speak of
-        plan.run(_arguments.rows(x), result, indices)
-    return _arguments.delivered(result, out), indices
