@@ -169,3 +169,15 @@ def test_tune_times_the_likely_algorithms(rng):
         fastconv.Conv2d(weight, algorithm="direct", tune=True)
     with pytest.raises(TypeError, match="tune"):
         fastconv.Conv2d(weight, tune=1)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("algorithm", ["auto", "direct", "im2col"])
+def test_one_object_serves_every_shape(algorithm, size, rng):
+    """What is packed for one shape is used for another only where it would be packed alike."""
+    weight = rng.standard_normal((24, 8, size, size)).astype(np.float32)
+    shared = fastconv.Conv2d(weight, algorithm=algorithm)
+    for width in range(size, 66):
+        x = rng.standard_normal((8, size + width % 5, width)).astype(np.float32)
+        alone = fastconv.Conv2d(weight, algorithm=algorithm)
+        assert shared(x).tobytes() == alone(x).tobytes(), x.shape

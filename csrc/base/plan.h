@@ -52,8 +52,9 @@ struct fc_plan {
     size_t scratch_bytes; /* one thread's */
     struct fc_run *runs;  /* the reduction over the packed input */
     int64_t run_count;
-    int32_t *place; /* where each tap of the weights' own order stands in the reduction */
-    void *blocking; /* the algorithm's own sizes, known to its driver alone */
+    int64_t packed_channels; /* output channels side by side in the packed weights, if they vary */
+    int32_t *place;          /* where each tap of the weights' own order stands in the reduction */
+    void *blocking;          /* the algorithm's own sizes, known to its driver alone */
     char blocking_text[160];
     char why[160];
 };

@@ -103,6 +103,7 @@ void fc_dense_prepare(fc_plan *p)
     const int64_t nr = p->family->nr;
     const int64_t block_bytes = b->taps * nr * (int64_t)p->element_bytes;
     b->blocks = fc_ceil_div(p->kg, nr);
+    p->packed_channels = b->by_line ? p->family->line_channels : nr;
     /* Shares of L2, as they were found on one of 2 MB.  Weights of a group of blocks, and they
      * together with the packed input of a band, leave room for the output between them.  Panels
      * share no rows with their neighbours, so nothing is packed twice in smaller bands, and the
@@ -139,7 +140,7 @@ void fc_dense_reserve_row(fc_plan *p, int64_t elements)
 void fc_dense_pack_weights(const fc_plan *p, const void *weight, void *packed)
 {
     const struct fc_dense_blocking *b = p->blocking;
-    const int64_t nr = b->by_line ? p->family->line_channels : p->family->nr;
+    const int64_t nr = p->packed_channels;
     const size_t k_bytes = (size_t)b->taps * p->element_bytes;
     char *dst = packed;
     for (int64_t g = 0; g < p->desc.groups; g++)
