@@ -217,3 +217,11 @@ def test_plans_of_recent_calls_are_bounded(calls):
     for _ in range(2):
         for size in range(1, calls):
             assert fastconv.max_pool2d(x, (1, size), 900 - size + 1).item() == size - 1
+
+
+def test_a_deeply_nested_argument_is_refused():
+    kernel = ()
+    for _ in range(100_000):
+        kernel = (kernel,)
+    with pytest.raises((TypeError, ValueError, RecursionError)):
+        fastconv.max_pool2d(np.zeros((1, 4, 4), np.float32), kernel)

@@ -118,6 +118,8 @@ void fc_pool_prepare(fc_pool_plan *p)
     }
     const int64_t outputs = p->item_cols * (d->channels_last ? d->c : 1);
     p->item_rows = fc_max(1, fc_min(fc_min(p->oh, ITEM_ROWS_MAX), ITEM_OUTPUTS / outputs));
+    if (p->path == FC_POOL_BESIDE) /* whole planes, however high */
+        p->item_rows = p->oh;
     p->scratch_bytes =
         line + fc_align((size_t)(p->item_rows * 8)) + fc_align((size_t)(p->item_cols * 8));
 

@@ -476,14 +476,17 @@ def activate(cnp.ndarray x not None, tuple activation, cnp.ndarray out not None)
         fc_activate(dtype, &how, count, source, target)
 
 
-def types_of(tuple literals):
+def types_of(tuple literals, int depth=0):
     """Return the types of ints, bools, strings, None and tuples of them; None if there are others.
 
-    What equals has then one meaning as well, which True and 1 have not.
+    What equals has then one meaning as well, which True and 1 have not.  Nested pairs are as deep
+    as arguments go; anything deeper counts as another type.
     """
     cdef list types = []
     for item in literals:
-        kind = types_of(item) if type(item) is tuple else type(item)
+        kind = type(item)
+        if kind is tuple and depth < 2:
+            kind = types_of(item, depth + 1)
         if type(kind) is not tuple and kind not in (int, bool, str, type(None)):
             return None
         types.append(kind)

@@ -221,12 +221,13 @@ void test_pool(fc_dtype dtype)
         run_desc(&d);
     }
     static const int64_t shapes[][6] = {
+        {4, 700, 1, 3, 2, 1},        /* side by side, and higher than an item of rows */
         {20, 90, 91, 3, 3, 2},       /* large enough for three threads */
         {2, 3, 9000, 2, 7000, 1000}, /* too long for a line of joined rows */
         {3, 4, 900, 2, 2, 100},      /* too sparse for one */
         {1, 3, 1500, 2, 1000, 8000}, /* not too sparse, but for the one window */
     };
-    for (int i = 0; i < 4 * kinds; i++) {
+    for (int i = 0; i < 5 * kinds; i++) {
         const int64_t *s = shapes[i / kinds];
         const fc_pool_desc d = {.kind = (fc_pool_kind)(i % kinds),
                                 .n = 1,
