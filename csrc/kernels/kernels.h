@@ -62,7 +62,8 @@ typedef void fc_dense_fn(const struct fc_dense *);
 /* Writes a tile of pixels x nr to the output: y = activation(tile + residual).
  * Element (p, j) goes to y[p * y_pixel + j * y_channel], p < pixels, j < channels; one of the two
  * steps is 1, the same one in y and residual.  half: y and residual hold float16 (float family
- * only).  The tile has room for VL - 1 more pixels, which are read and dropped. */
+ * only).  The tile has room for VL - 1 more pixels, which are read and dropped.  nr may be greater
+ * than a dense tile's, for any tile of that layout. */
 struct fc_store {
     const void *tile;
     int64_t nr, pixels, channels;
@@ -106,7 +107,7 @@ struct fc_slab {
 };
 typedef void fc_slab_fn(const struct fc_slab *);
 
-/* Copies `count` pixels, `stride` apart, of some channels into panels of mr pixels:
+/* Copies `count` pixels, src_pixel apart, of some channels into panels of any number mr of pixels:
  * pixel q0 + i of channel c goes to dst[t * dst_tile + c * mr + o], t and o being quotient and
  * remainder of (q0 + i) by mr.  Source steps as in fc_slab.  src NULL: zeros. */
 struct fc_panel {
@@ -119,13 +120,15 @@ struct fc_panel {
 };
 typedef void fc_panel_fn(const struct fc_panel *);
 
-/* Packs the weights of one block: dst[place[i] * nr + j] = src[j * taps + i] for j < channels, 0
- * for the rest of the nr columns.  Contiguous taps, in the weights' own order, as the i. */
+/* Packs the weights of one block: dst[(j / columns * taps + place[i]) * columns + j % columns] =
+ * src[j
+ * * taps + i] for j < channels, 0 for the rest of the nr.  Contiguous taps, in the weights' own
+ * order, as the i.  columns: nr, or line_channels for dense lines. */
 struct fc_weights {
     void *dst;
     const void *src;
     const int32_t *place;
-    int64_t taps, nr, channels;
+    int64_t taps, nr, columns, channels;
 };
 typedef void fc_weights_fn(const struct fc_weights *);
 
@@ -326,10 +329,10 @@ struct fc_family {
     int vl;                          /* elements in a vector */
     int mr, nr;                      /* dense tile: pixels, output channels */
     int rows;                        /* most pixel rows in a tile */
-    double tile_cycles, line_cycles; /* of a vector multiply-add in them, as measured */
+    double tile_cycles, line_cycles; /* of a vector multiply-add in a dense tile, in a line */
     fc_dense_fn *dense[FC_ROWS_MAX + 1][FC_MR_MAX + 1]; /* [rows][cols]; NULL: not built */
     int line_vectors;  /* of pixels that a dense line takes at once */
-    int line_channels; /* that its weights are packed by; divides nr */
+    int line_channels; /* that its weights are packed by; nr is a multiple of it */
     fc_line_fn *line;
     fc_store_fn *store;
     fc_slab_fn *slab;

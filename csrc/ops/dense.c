@@ -32,9 +32,10 @@ static const double CHAINS_LEAST = 8;
  * 832->128 at 7x7 takes 1.34 times as long from a slab's rows as from panels. */
 static const double LONE_FACTOR = 1.3;
 
-/* Copying to a panel what is a vector at most; 0.25 a pixel where it is a whole one.  Like those of
- * struct fc_family, fitted to measurements on AVX-512 and AVX2. */
-static const double PIECE_CYCLES = 6;
+/* Cycles of copying a piece of a vector at most to a panel, and of storing a vector of results:
+ * from a tile, which is transposed for it, and from a line.  Fitted on AVX-512 with tile_cycles and
+ * line_cycles of struct fc_family; the first serves AVX2 as well. */
+static const double PIECE_CYCLES = 6, TILE_STORE_CYCLES = 5, LINE_STORE_CYCLES = 1.5;
 
 /* Items for each thread, so that one that is held up by the system does not hold up the call. */
 static const int64_t ITEMS_PER_THREAD = 4;
@@ -54,21 +55,20 @@ static double line_multiplies(const fc_plan *p, int64_t pixels)
            (double)(fc_ceil_div(p->kg, each) * each);
 }
 
-int fc_dense_by_line(const fc_plan *p, int64_t taps, int64_t pixels, int tile_packs, int line_packs)
+int fc_dense_by_line(const fc_plan *p, int64_t taps, int64_t pixels, double tile_pieces,
+                     double line_pieces)
 {
     if (p->desc.channels_last)
         return 0;
-    /* Cycles for the pixels and output channels of a group.  A tile is transposed, and its panels
-     * are short; a line wastes the lanes past its end. */
+    /* Cycles for the pixels and output channels of a group: for each tap, and for the results. */
     const struct fc_family *f = p->family;
-    const double blocks = (double)fc_ceil_div(p->kg, f->nr), vectors = (double)(f->nr / f->vl);
-    const double panel = PIECE_CYCLES * (double)fc_ceil_div(f->mr, f->vl) / (double)f->mr;
+    const double blocks = (double)fc_ceil_div(p->kg, f->nr);
+    const double stored = blocks * (double)(f->nr / f->vl) * (double)pixels;
     const double tile = f->tile_cycles * fc_tile_multiplies(p, (double)pixels) * blocks +
-                        (tile_packs ? panel * (double)pixels : 0);
-    const double line =
-        f->line_cycles * line_multiplies(p, pixels) + (line_packs ? 0.25 * (double)pixels : 0);
-    const double stored = blocks * vectors * (double)pixels;
-    return line * (double)taps + 1.5 * stored < tile * (double)taps + 5 * stored;
+                        PIECE_CYCLES * tile_pieces;
+    const double line = f->line_cycles * line_multiplies(p, pixels) + PIECE_CYCLES * line_pieces;
+    return line * (double)taps + LINE_STORE_CYCLES * stored <
+           tile * (double)taps + TILE_STORE_CYCLES * stored;
 }
 
 int64_t fc_tile_rows(const fc_plan *p, int64_t lines, int64_t line_pixels)
@@ -107,17 +107,17 @@ void fc_dense_prepare(fc_plan *p)
     /* Shares of L2, as they were found on one of 2 MB.  Weights of a group of blocks, and they
      * together with the packed input of a band, leave room for the output between them.  Panels
      * share no rows with their neighbours, so nothing is packed twice in smaller bands, and the
-     * same part of L2 serves them all.  With lines all blocks of channels take their turn on a band
-     * that leaves room for the next one, which is fetched meanwhile where it is read in place. */
+     * same part of L2 serves them all.  Where the input is read in place, all blocks of channels
+     * take their turn on a band that leaves room for the next one, which is fetched meanwhile. */
     const int64_t weights_bytes = p->l2_bytes * 3 / 10, working_bytes = p->l2_bytes * 6 / 10;
-    const int64_t panel_bytes = p->l2_bytes / 10, line_bytes = p->l2_bytes / 16;
+    const int64_t panel_bytes = p->l2_bytes / 10, in_place_bytes = p->l2_bytes / 16;
     b->group_blocks = fc_max(1, fc_min(b->blocks, weights_bytes / block_bytes));
     b->group_blocks = fc_ceil_div(b->blocks, fc_ceil_div(b->blocks, b->group_blocks));
     const int64_t band_bytes =
         b->row_span <= b->row_step
             ? panel_bytes
             : working_bytes - fc_min(weights_bytes, b->group_blocks * block_bytes);
-    b->band_lines = lines_within(p, b->in_place ? line_bytes : band_bytes);
+    b->band_lines = lines_within(p, b->in_place ? in_place_bytes : band_bytes);
     /* Weights that all fit are read once for each band.  Otherwise they are read once for each
      * item, which is therefore as large as scratch may be. */
     b->item_lines = lines_within(p, b->group_blocks == b->blocks ? band_bytes : FC_SLAB_BYTES_MAX);
@@ -140,21 +140,20 @@ void fc_dense_reserve_row(fc_plan *p, int64_t elements)
 void fc_dense_pack_weights(const fc_plan *p, const void *weight, void *packed)
 {
     const struct fc_dense_blocking *b = p->blocking;
-    const int64_t nr = p->packed_channels;
+    const int64_t nr = p->family->nr;
     const size_t k_bytes = (size_t)b->taps * p->element_bytes;
-    char *dst = packed;
     for (int64_t g = 0; g < p->desc.groups; g++)
-        for (int64_t k0 = 0; k0 < b->blocks * p->family->nr; k0 += nr) {
-            const int64_t channels = fc_max(0, fc_min(nr, p->kg - k0));
-            const struct fc_weights w = {.dst = dst,
-                                         .src = (const char *)weight +
-                                                (size_t)(g * p->kg + (channels ? k0 : 0)) * k_bytes,
-                                         .place = p->place,
-                                         .taps = b->taps,
-                                         .nr = nr,
-                                         .channels = channels};
+        for (int64_t block = 0; block < b->blocks; block++) {
+            const int64_t k0 = block * nr;
+            const struct fc_weights w = {
+                .dst = (char *)packed + (size_t)((g * b->blocks + block) * nr) * k_bytes,
+                .src = (const char *)weight + (size_t)(g * p->kg + k0) * k_bytes,
+                .place = p->place,
+                .taps = b->taps,
+                .nr = nr,
+                .columns = p->packed_channels,
+                .channels = fc_min(nr, p->kg - k0)};
             p->family->weights(&w);
-            dst += (size_t)nr * k_bytes;
         }
 }
 

@@ -6,7 +6,7 @@
 #include "base/plan.h"
 
 /* Block sizes of the drivers on the dense tile.  A line is an output row, or a
- * panel of mr pixels. */
+ * panel of line_pixels. */
 struct fc_dense_blocking {
     int64_t taps;         /* cg * kh * kw */
     int64_t blocks;       /* blocks of nr output channels in a group */
@@ -29,7 +29,8 @@ struct fc_dense_blocking {
 };
 
 /* Packs the input of output lines [line0, line1) of one image and group into slab.  Where the input
- * can be read as it stands, slab may be pointed to it instead. */
+ * can be read as it stands, slab may be pointed to it instead, with in_place set and the steps of
+ * the input in tap_step and line_step, which are the blocking's otherwise. */
 struct fc_dense_slab {
     int64_t image, group, line0, line1;
     const void *slab;
@@ -42,12 +43,13 @@ struct fc_dense_slab {
 typedef void fc_dense_pack_fn(const fc_plan *, const struct fc_conv_io *, struct fc_dense_slab *);
 
 /* Whether stretches of `pixels` neighbours are computed faster by dense lines than by dense tiles.
- * tile_packs, line_packs: they need panels of their own for it. */
-int fc_dense_by_line(const fc_plan *plan, int64_t taps, int64_t pixels, int tile_packs,
-                     int line_packs);
+ * tile_pieces, line_pieces: in which either has each tap copied to panels of its own, a vector each
+ * at most. */
+int fc_dense_by_line(const fc_plan *plan, int64_t taps, int64_t pixels, double tile_pieces,
+                     double line_pieces);
 
 /* Completes a blocking whose taps, lines, line_pixels, tile_rows, strips, slab_row, line_step,
- * row_step, row_span, tap_step and by_line are set. */
+ * row_step, row_span, tap_step, by_line and in_place are set. */
 void fc_dense_prepare(fc_plan *plan);
 /* Makes room for fc_dense_slab.row, where there is something to convert. */
 void fc_dense_reserve_row(fc_plan *plan, int64_t elements);

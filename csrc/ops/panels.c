@@ -1,10 +1,11 @@
-/* im2col and 1x1 convolution: the dense tile reads its pixels from panels.
+/* im2col and 1x1 convolution: dense tiles and lines read their pixels from panels.
  *
- * A panel holds all taps of at most mr output pixels, [tap][pixel], so no more of the im2col matrix
- * ever exists than what stays in L2.  Taps are ordered (row of the window, column, channel).  A 1x1
- * window without padding is the same with nothing to replicate: its pixels are copied across output
- * rows in one go, and a short reduction is done by dense lines, straight from the input where its
- * planes have no gaps. */
+ * A panel holds all taps of a few output pixels, [tap][pixel]: at most mr of them for a tile, the
+ * vectors that it takes at once for a line.  So no more of the im2col matrix ever exists than what
+ * stays in L2.  Taps are ordered (row of the window, column, channel).  A 1x1 window without
+ * padding is the same with nothing to replicate: its pixels are copied across output rows in one
+ * go, or, for lines that pass over them a few times only, read where they stand if the planes have
+ * no gaps. */
 #include <math.h>
 #include <stdint.h>
 
@@ -19,8 +20,14 @@
  * one by one, for the memory that the stretch would take. */
 enum { STRETCH_MAX = 4 };
 
-/* Passes over a panel that its copy costs as much as. */
+/* Passes over the pixels up to which lines of several vectors read them in place.  The pixels of
+ * all channels share sets of L1 there, and are fetched from L2 again for each pass.  On AVX2 in
+ * place was faster for 16 and 32 output channels (by 5 to 20 %), and slower from 96 on (by 10 to 15
+ * %). */
 enum { PASSES_IN_PLACE = 8 };
+
+/* Of a whole vector that is copied to a panel, in pieces of one. */
+static const double WHOLE_VECTOR = 1. / 3;
 
 static const char *serves_all(const fc_plan *p)
 {
@@ -38,68 +45,72 @@ static const char *pointwise_supports(const fc_plan *p)
     return NULL;
 }
 
-static int unit_stride(const fc_plan *p)
-{
-    return p->desc.stride[0] == 1 && p->desc.stride[1] == 1;
-}
-
-/* Adds the work on panels; `stretches` of `length` pixels are copied for each channel and place of
- * the window.
- */
-static void count_panels(const fc_plan *p, int by_line, double stretches, double length,
-                         double work[FC_WORK_COUNT])
+/* A 1x1 convolution whose output pixels are its input's, in their order. */
+static int same_pixels(const fc_plan *p)
 {
     const fc_conv_desc *d = &p->desc;
-    const double vl = p->family->vl, mr = (double)p->family->mr;
-    /* A stretch is cut where a panel ends.  Whole vectors take a third of what pieces do. */
-    const double pieces = stretches * (!by_line         ? ceil(length / mr) * ceil(mr / vl)
-                                       : stretches == 1 ? length / vl / 3
-                                                        : ceil(length / vl));
-    work[FC_WORK_PANEL] += (double)d->n * (double)d->c * (double)(d->kh * d->kw) * pieces;
-    /* Long panels leave L2 before the next block of channels reads them. */
-    const double bytes =
-        (double)(d->cg * d->kh * d->kw) * (double)(p->oh * p->ow) * (double)p->element_bytes;
-    if (stretches > 0)
-        fc_weights_count(p, fmin(bytes, (double)FC_SLAB_BYTES_MAX),
-                         (double)d->n * (double)d->groups *
-                             (double)fc_ceil_div(p->kg, p->family->nr) *
-                             fmax(1, bytes / (double)FC_SLAB_BYTES_MAX),
-                         work);
-    fc_dense_count(p, 1, p->oh * p->ow, by_line, work);
+    return pointwise_supports(p) == NULL && d->stride[0] == 1 && d->stride[1] == 1;
 }
 
-/* Whether lines read the input of a 1x1 convolution where it stands: with several vectors of pixels
- * they do so for few passes only, since pixels of one channel each share sets of L1. */
+/* Whether lines of `pointwise` would read the input where it stands. */
 static int reads_in_place(const fc_plan *p)
 {
-    return unit_stride(p) &&
+    return same_pixels(p) && p->desc.dtype != FC_FLOAT16 &&
            (p->family->line_vectors == 1 || p->kg <= PASSES_IN_PLACE * p->family->line_channels);
 }
 
-/* Lines of one vector gain by what they need not copy alone. */
-static int by_line(const fc_plan *p)
+/* Pieces, a vector each at most, in which one channel's pixels are copied to panels of tiles or
+ * lines.  Output rows are cut where a panel ends; the same pixels are a single stretch. */
+static double panel_pieces(const fc_plan *p, int pointwise, int lines)
+{
+    const double vl = p->family->vl, mr = (double)p->family->mr;
+    const int single = pointwise && same_pixels(p);
+    const double rows = single ? 1 : (double)p->oh;
+    const double length = single ? (double)(p->oh * p->ow) : (double)p->ow;
+    if (!lines)
+        return rows * ceil(length / mr) * ceil(mr / vl);
+    return rows * (single ? length / vl * WHOLE_VECTOR : ceil(length / vl));
+}
+
+/* Whether panels, or the input in place, are for lines rather than for tiles.  Lines of one vector
+ * gain by what they need not copy: im2col leaves them alone. */
+static int prefers_lines(const fc_plan *p, int pointwise)
 {
     const fc_conv_desc *d = &p->desc;
     const int64_t taps = d->cg * d->kh * d->kw, panel = 2 * p->family->line_vectors * p->family->vl;
-    const int one = d->kh == 1 && d->kw == 1;
-    return (one || p->family->line_vectors > 1) &&
+    const int in_place = pointwise && reads_in_place(p);
+    return (pointwise || p->family->line_vectors > 1) &&
            taps <= FC_SLAB_BYTES_MAX / (int64_t)p->element_bytes / panel &&
-           fc_dense_by_line(p, taps, p->oh * p->ow, 1, !(one && reads_in_place(p)));
+           fc_dense_by_line(p, taps, p->oh * p->ow, panel_pieces(p, pointwise, 0),
+                            in_place ? 0 : panel_pieces(p, pointwise, 1));
+}
+
+static void count_panels(const fc_plan *p, int pointwise, double work[FC_WORK_COUNT])
+{
+    const fc_conv_desc *d = &p->desc;
+    const int lines = prefers_lines(p, pointwise);
+    fc_dense_count(p, 1, p->oh * p->ow, lines, work);
+    if (lines && pointwise && reads_in_place(p))
+        return;
+    work[FC_WORK_PANEL] +=
+        (double)d->n * (double)d->c * (double)(d->kh * d->kw) * panel_pieces(p, pointwise, lines);
+    /* Long panels leave L2 before the next block of channels reads them. */
+    const double bytes =
+        (double)(d->cg * d->kh * d->kw) * (double)(p->oh * p->ow) * (double)p->element_bytes;
+    fc_weights_count(p, fmin(bytes, (double)FC_SLAB_BYTES_MAX),
+                     (double)d->n * (double)d->groups * (double)fc_ceil_div(p->kg, p->family->nr) *
+                         fmax(1, bytes / (double)FC_SLAB_BYTES_MAX),
+                     work);
 }
 
 static void im2col_count(const fc_plan *p, double work[FC_WORK_COUNT])
 {
-    count_panels(p, by_line(p), (double)p->oh, (double)p->ow, work);
+    count_panels(p, 0, work);
 }
 
 static void pointwise_count(const fc_plan *p, double work[FC_WORK_COUNT])
 {
-    const double pixels = (double)(p->oh * p->ow);
-    const int lines = by_line(p);
-    if (!unit_stride(p))
-        count_panels(p, lines, (double)p->oh, (double)p->ow, work);
-    else
-        count_panels(p, lines, lines && reads_in_place(p) ? 0 : 1, pixels, work);
+    count_panels(p, 1, work);
 }
 
 /* One run over all taps, whose order in the weights is (channel, window position). */
@@ -135,14 +146,15 @@ static fc_status finish_panels(fc_plan *p)
     return FC_OK;
 }
 
-static fc_status im2col_prepare(fc_plan *p)
+static fc_status prepare(fc_plan *p, int pointwise)
 {
     const fc_conv_desc *d = &p->desc;
     struct fc_dense_blocking *b = p->blocking;
     const int64_t pixels = p->oh * p->ow;
     const int64_t most = FC_SLAB_BYTES_MAX / (int64_t)p->element_bytes;
     b->taps = d->cg * d->kh * d->kw;
-    b->by_line = by_line(p);
+    b->by_line = prefers_lines(p, pointwise);
+    b->in_place = b->by_line && pointwise && reads_in_place(p);
     if (b->by_line) {
         /* At least two vectors of each tap: a page of the input serves them before the next is
          * touched. */
@@ -159,11 +171,14 @@ static fc_status im2col_prepare(fc_plan *p)
     return finish_panels(p);
 }
 
+static fc_status im2col_prepare(fc_plan *p)
+{
+    return prepare(p, 0);
+}
+
 static fc_status pointwise_prepare(fc_plan *p)
 {
-    struct fc_dense_blocking *b = p->blocking;
-    b->in_place = by_line(p) && reads_in_place(p);
-    return im2col_prepare(p);
+    return prepare(p, 1);
 }
 
 /* Copies `count` pixels of every channel, zeros when src is NULL, to the panels from flat pixel q
@@ -221,9 +236,8 @@ static void pack_panels(const fc_plan *p, const struct fc_conv_io *io, struct fc
     const int64_t stop = fc_min(s->line1 * b->line_pixels, p->oh * p->ow);
     const char *image =
         (const char *)io->x.data + (s->image * io->x.n + s->group * d->cg * io->x.c) * io_size;
-    const int whole_rows = d->kh == 1 && d->kw == 1 && unit_stride(p) && p->ow == d->w &&
-                           io->x.h == d->w * io->x.w && d->dtype != FC_FLOAT16 &&
-                           !(d->pad[0] | d->pad[1] | d->pad[2] | d->pad[3]);
+    /* Input rows follow each other as output rows do: one run of pixels. */
+    const int whole_rows = same_pixels(p) && io->x.h == d->w * io->x.w && d->dtype != FC_FLOAT16;
     if (b->in_place && whole_rows) {
         s->slab = image + start * io_size;
         s->tap_step = io->x.c;
@@ -239,7 +253,7 @@ static void pack_panels(const fc_plan *p, const struct fc_conv_io *io, struct fc
         /* A lone pixel's step is never taken, and may be too large to compute. */
         .src_pixel = p->ow > 1 ? io->x.w * sw : io->x.w,
         .channels = d->cg};
-    if (whole_rows) { /* input rows follow each other as output rows do: one run of pixels */
+    if (whole_rows) {
         copy_pixels(p, &panel, image + start * io->x.w * io_size, 0, stop - start, s->row);
         return;
     }

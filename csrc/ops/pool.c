@@ -30,7 +30,8 @@ static const int64_t ITEM_OUTPUTS = 16 << 10;
 static const int64_t ITEM_ROWS_MAX = 512, ITEM_COLS_MAX = 4096;
 /* Planes of one item of whole planes: a line of outputs for each of 16 vectors' lanes. */
 static const int64_t WHOLE_PLANES = 64;
-/* Planes that go side by side with their outputs: as many vectors of them as fit half of L1. */
+/* Planes that go side by side with their outputs: as many vectors of them, up to four, which the
+ * kernel takes at once, as fit three quarters of the smallest L1. */
 static const int64_t BESIDE_BYTES = 24 << 10, BESIDE_VECTORS = 4;
 /* Output columns up to which they do: 3x3 maxima on AVX2 took 0.63 of the rows' time at 7x7, and
  * 1.36 of it at 14x14. */
@@ -117,9 +118,9 @@ void fc_pool_prepare(fc_pool_plan *p)
         line = fc_align((size_t)PIECE * sizeof(float));
     }
     const int64_t outputs = p->item_cols * (d->channels_last ? d->c : 1);
-    p->item_rows = fc_max(1, fc_min(fc_min(p->oh, ITEM_ROWS_MAX), ITEM_OUTPUTS / outputs));
-    if (p->path == FC_POOL_BESIDE) /* whole planes, however high */
-        p->item_rows = p->oh;
+    p->item_rows = p->path == FC_POOL_BESIDE
+                       ? p->oh
+                       : fc_max(1, fc_min(fc_min(p->oh, ITEM_ROWS_MAX), ITEM_OUTPUTS / outputs));
     p->scratch_bytes =
         line + fc_align((size_t)(p->item_rows * 8)) + fc_align((size_t)(p->item_cols * 8));
 
@@ -258,7 +259,7 @@ static void run_pixels(struct worker *w, const struct item *t)
     }
 }
 
-/* Here and in run_whole channel counts blocks of item_planes. */
+/* Here and in run_whole channel counts blocks of item_planes, and an item is all of their rows. */
 static void run_beside(struct worker *w, const struct item *t)
 {
     const fc_pool_plan *p = w->p;
@@ -268,6 +269,8 @@ static void run_beside(struct worker *w, const struct item *t)
     char *const out = w->line + d->h * d->w * planes * size;
     const int whole_rows = w->x->h == d->w, whole_y = w->y->h == p->ow;
     hold_counts(w, t);
+    if (count % p->family->vl) /* no denormals in lanes that are computed and dropped */
+        memset(w->line, 0, (size_t)(d->h * d->w * planes * size));
     struct fc_panel panel = {.mr = planes,
                              .count = count,
                              .src_channel = 1,

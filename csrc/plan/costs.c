@@ -11,7 +11,7 @@
 static const double costs[FC_LEVEL_COUNT][FC_WORK_COUNT] = {
     /* call   tile  line  slab panel store input output depthwise weights far bytes */
     /* AMD Zen 3 at 3.3 GHz, a virtual machine; 182 cases: 95 % of the choices within 5 % of the
-     * best, 1.0 % behind it in the mean. */
+     * best, 1.6 % behind it in the mean (on a busy machine). */
     [FC_AVX2] =
         {8.1, .169, .161, 1.3, 4.1, 3.1, 3.5, 1.1, .389, 28, 38, 31},
     /* The same machine, held to its SSE2: 92 %, 1.7 %. */

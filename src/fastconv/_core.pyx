@@ -476,18 +476,20 @@ def activate(cnp.ndarray x not None, tuple activation, cnp.ndarray out not None)
         fc_activate(dtype, &how, count, source, target)
 
 
-def types_of(tuple literals, int depth=0):
-    """Return the types of ints, bools, strings, None and tuples of them; None if there are others.
+def literal_types(tuple items, int depth=0):
+    """Return the types of ints, bools, strings, None and tuples of them, nested twice at most.
 
-    What equals has then one meaning as well, which True and 1 have not.  Nested pairs are as deep
-    as arguments go; anything deeper counts as another type.
+    None if there is anything else. With its types, what equals is the same, which True and 1 are
+    not.
     """
     cdef list types = []
-    for item in literals:
+    for item in items:
         kind = type(item)
         if kind is tuple and depth < 2:
-            kind = types_of(item, depth + 1)
-        if type(kind) is not tuple and kind not in (int, bool, str, type(None)):
+            kind = literal_types(item, depth + 1)
+            if kind is None:
+                return None
+        elif kind is not int and kind is not bool and kind is not str and item is not None:
             return None
         types.append(kind)
     return tuple(types)

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastconv import _arguments
 from fastconv._arguments import FLOATS, NUMBERS, Array, Padding, Pair
-from fastconv._core import PoolPlan, types_of
+from fastconv._core import PoolPlan, literal_types
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["avg_pool2d", "global_avg_pool2d", "max_pool2d"]
 
 # As many as convolution keeps: networks pool less often than they convolve.
-_plan = lru_cache(maxsize=512)(PoolPlan)
+_PLANS = 512
+_plan = lru_cache(maxsize=_PLANS)(PoolPlan)
 # The same by the arguments as they were written, if they are literals: to bring them into normal
 # form takes longer than to pool the planes of a small network.
 _recent: dict[tuple[object, ...], PoolPlan] = {}
-_RECENT_MAX = 512
 
 
 @overload
@@ -297,12 +297,12 @@ def _pool(
     """Pool `x`; the second result is None unless `return_indices`."""
     forms = stride, padding, dilation, ceil_mode, count_include_pad, divisor, channels_last
     call = (kind, x.shape, dtype, kernel_size, *forms)
-    types = types_of(call)
+    types = literal_types(call)
     plan = _recent.get((types, call)) if types else None
     if plan is None:
         plan = _new_plan(kind, x.shape, dtype, kernel_size, *forms)
         if types:
-            if len(_recent) >= _RECENT_MAX:
+            if len(_recent) >= _PLANS:
                 _recent.clear()
             _recent[types, call] = plan
     if out is not None and not return_indices and plan.run_plain(x, out):
