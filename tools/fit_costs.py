@@ -39,7 +39,7 @@ WORK = {
 KINDS = list(WORK)
 MULTIPLY = [KINDS.index("tile"), KINDS.index("line")]
 FETCH = [KINDS.index("weights"), KINDS.index("far")]
-PULL = 12.0  # weight of each of these beside that of a measurement
+PULL = 4.0  # weight of each of these beside that of a measurement
 ROUNDS, SECONDS = 5, 0.012
 
 

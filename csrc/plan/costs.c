@@ -10,20 +10,20 @@
 /* clang-format off */
 static const double costs[FC_LEVEL_COUNT][FC_WORK_COUNT] = {
     /* call   tile  line  slab panel store input output depthwise weights far bytes */
-    /* AMD Zen 3 at 3.3 GHz, a virtual machine; 182 cases: 95 % of the choices within 5 % of the
-     * best, 1.6 % behind it in the mean (on a busy machine). */
+    /* AMD Zen 3 at 3.3 GHz, a virtual machine, busy; 182 cases: 95 % of the choices within 5 % of the
+     * best, 1.6 % behind it in the mean. */
     [FC_AVX2] =
-        {8.1, .169, .161, 1.3, 4.1, 3.1, 3.5, 1.1, .389, 28, 38, 31},
-    /* The same machine, held to its SSE2: 92 %, 1.7 %. */
+        {8.7, .195, .186, 1.2, 4.7, 3.4, 4.1, 1.7, .473, 29, 41, 37},
+    /* The same machine, held to its SSE2: 90 %, 2.0 %. */
     [FC_GENERIC] =
-        {9.9, .304, .371, 2.0, 3.5, 9.1, 6.0, 1.9, .635, 36, 52, 47},
+        {17., .309, .381, 2.1, 3.7, 6.4, 5.2, 2.7, .593, 30, 40, 49},
     /* Not fitted: worked out from single measurements on Intel Sapphire Rapids, 185 GFLOP/s of FMA,
      * 22 GB/s of L3 and 13.5 GB/s of memory a core. */
     [FC_AVX512] =
         {10., .200, .215, 2.4, 6.0, 4.8, 2.6, 5.0, .850, 45, 30, 60},
     /* Not measured: those of AVX2, for as many operations a cycle on half the lanes. */
     [FC_NEON] =
-        {8.1, .169, .161, 1.3, 4.1, 3.1, 3.5, 1.1, .389, 28, 38, 31},
+        {8.7, .195, .186, 1.2, 4.7, 3.4, 4.1, 1.7, .473, 29, 41, 37},
 };
 /* clang-format on */
 
