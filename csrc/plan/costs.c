@@ -10,8 +10,8 @@
 /* clang-format off */
 static const double costs[FC_LEVEL_COUNT][FC_WORK_COUNT] = {
     /* call   tile  line  slab panel store input output depthwise weights far bytes */
-    /* AMD Zen 3 at 3.3 GHz, a virtual machine, busy; 182 cases: 95 % of the choices within 5 % of the
-     * best, 1.6 % behind it in the mean. */
+    /* AMD Zen 3 at 3.3 GHz, a busy virtual machine; 182 cases: 95 % of the choices within 5 % of
+     * the best, 1.6 % behind it in the mean. */
     [FC_AVX2] =
         {8.7, .195, .186, 1.2, 4.7, 3.4, 4.1, 1.7, .473, 29, 41, 37},
     /* The same machine, held to its SSE2: 90 %, 2.0 %. */
