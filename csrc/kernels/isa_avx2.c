@@ -15,6 +15,7 @@
 /* Zen 3, 1x1 from panels: 512->2048 at 7x7 57 cycles a tap by tiles, 60 by lines. */
 #define FC_TILE_CYCLES 0.60
 #define FC_LINE_CYCLES 0.52
+#define FC_TAPS 4
 #define FC_TABLE fc_kernels_avx2
 #define FC_NAME "avx2"
 FC_TARGET_BEGIN("avx2,fma,f16c")

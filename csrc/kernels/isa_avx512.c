@@ -16,6 +16,7 @@
 /* Fitted on Sapphire Rapids: 29 loads for 28 multiply-adds, 17 for 16. */
 #define FC_TILE_CYCLES 0.52
 #define FC_LINE_CYCLES 0.55
+#define FC_TAPS 2
 #define FC_TABLE fc_kernels_avx512
 #define FC_NAME "avx512"
 FC_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
