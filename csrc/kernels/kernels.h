@@ -104,6 +104,7 @@ struct fc_slab {
     int64_t src_channel, src_pixel, src_width;
     int64_t channels, stride, left;
     uint64_t phases; /* bit 0 alone for stride 1 */
+    int64_t ahead;   /* elements from src to the row that is wanted next and may be fetched; or 0 */
 };
 typedef void fc_slab_fn(const struct fc_slab *);
 

@@ -150,6 +150,7 @@ static void pack_rows(const fc_plan *p, const struct fc_conv_io *io, struct fc_d
     for (int64_t row = first; row < last; row++) {
         const int64_t ih = row - d->pad[0];
         slab.dst = (char *)s->scratch + (row - first) * b->slab_row * size;
+        slab.ahead = ih + 1 < d->h ? io->x.h : 0;
         slab.src = ih < 0 || ih >= d->h ? NULL : image + ih * io->x.h * (int64_t)p->io_bytes;
         fc_slab_row(p, &slab, s->row);
     }

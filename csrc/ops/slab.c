@@ -19,6 +19,7 @@ void fc_slab_row(const fc_plan *p, const struct fc_slab *slab, float *row)
         return;
     }
     struct fc_slab converted = *slab;
+    converted.ahead = 0; /* the row is a copy */
     converted.src = row;
     if (p->desc.channels_last) {
         fc_convert_pixels(p, slab->src, slab->src_pixel, slab->src_width, slab->channels, row);

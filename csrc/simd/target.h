@@ -31,6 +31,7 @@
 /* Hides a pointer from the optimiser, which would otherwise turn stepped addresses into indexed
  * ones: an indexed embedded broadcast splits into two operations. */
 #define FC_OPAQUE(pointer) __asm__("" : "+r"(pointer))
+#define FC_PREFETCH_L1(pointer) __builtin_prefetch((pointer), 0, 3)
 #define FC_PREFETCH_L2(pointer) __builtin_prefetch((pointer), 0, 2)
 /* FC_PIN puts a vector into a register here, FC_KEEP keeps it there up to here.  Between the two
  * the register is not reused: GCC would rename accumulators from tap to tap and spill two of them
@@ -51,6 +52,7 @@
 #define FC_INLINE static __forceinline
 #define FC_NOINLINE static __declspec(noinline)
 #define FC_OPAQUE(pointer) ((void)0)
+#define FC_PREFETCH_L1(pointer) ((void)(pointer))
 #define FC_PREFETCH_L2(pointer) ((void)(pointer))
 #endif
 
