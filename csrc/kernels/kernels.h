@@ -15,6 +15,7 @@ enum {
     FC_MR_MAX = 28,      /* pixels in one dense tile, at most */
     FC_NR_MAX = 16,      /* output channels in one dense tile, at most */
     FC_VL_MAX = 16,      /* elements in one vector, at most */
+    FC_SLAB_GROUP = 32,  /* channels of which a slab takes a vector each before the next columns */
     FC_WINDOW_COUNT = 11 /* element types of max pooling */
 };
 
@@ -104,7 +105,7 @@ struct fc_slab {
     int64_t src_channel, src_pixel, src_width;
     int64_t channels, stride, left;
     uint64_t phases; /* bit 0 alone for stride 1 */
-    int64_t ahead;   /* elements from src to the row that is wanted next and may be fetched; or 0 */
+    int64_t ahead;   /* elements from src to what is wanted next, which is fetched meanwhile; or 0 */
 };
 typedef void fc_slab_fn(const struct fc_slab *);
 

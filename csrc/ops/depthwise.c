@@ -269,6 +269,7 @@ static void pack_plane(const fc_plan *p, const struct fc_conv_io *io, int64_t im
     if (d->dtype != FC_FLOAT16) {
         slab.src = src;
         slab.src_channel = end - begin > 1 ? io->x.h * gap : 0;
+        slab.ahead = FC_SLAB_GROUP * slab.src_channel;
         slab.channels = end - begin;
         p->family->slab(&slab);
         return;

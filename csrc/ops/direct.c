@@ -12,19 +12,9 @@
 #include "ops/ops.h"
 #include "ops/slab.h"
 
-/* Channels that one run of taps walks before the window moves on: their pixels, three cache lines
+/* Planes that one run of taps walks before the window moves on: their pixels, three cache lines
  * each, stay in a quarter of L1 while the window's columns read them again. */
-static const int64_t RUN_CHANNELS = 32;
-
-static int64_t greatest_common_divisor(int64_t a, int64_t b)
-{
-    while (b) {
-        const int64_t r = a % b;
-        a = b;
-        b = r;
-    }
-    return a;
-}
+static const int64_t RUN_PLANES = 40;
 
 static int64_t slab_width(const fc_plan *p)
 {
@@ -57,46 +47,48 @@ static void direct_count(const fc_plan *p, double work[FC_WORK_COUNT])
     fc_dense_count(p, p->oh, p->ow, fc_dense_by_line(p, d->cg * d->kh * d->kw, p->ow, 0, 0), work);
 }
 
-/* The reduction as runs.  With enough channels a run walks channels at one tap of the window; in
- * first layers it walks the taps of one window row that share a phase. */
+/* The reduction as runs.  Rows of the slab follow each other as their channels do, so that one run
+ * takes a column of the window through all channels of some of its rows.  Where the rows' dilation
+ * is in between and the channels are few, a run takes the rows of one channel. */
 static fc_status list_taps(fc_plan *p)
 {
     const fc_conv_desc *d = &p->desc;
     struct fc_dense_blocking *b = p->blocking;
     const int64_t sw = d->stride[1], dw = d->dilation[1];
-    const int64_t channel = b->slab_width * sw; /* elements */
-    const int64_t common = greatest_common_divisor(sw, dw);
-    const int64_t period = sw / common; /* taps of the window from one phase to its next visit */
-    const int by_channel = d->cg >= 4 || d->cg >= fc_ceil_div(d->kw, period);
-    const int64_t channel_runs = fc_ceil_div(d->cg, RUN_CHANNELS);
-    const int64_t runs =
-        d->kh * (by_channel ? d->kw * channel_runs : d->cg * fc_min(period, d->kw));
+    const int64_t channel = b->slab_width * sw, row = d->dilation[0] * b->slab_row; /* elements */
+    const int by_row = d->dilation[0] > 1 && d->cg < fc_min(4, d->kh);
+    /* Planes, each a row of the window in one channel, are numbered as they lie in the slab, or for
+     * by_row with the rows first. */
+    const int64_t planes = d->cg * d->kh;
+    const int64_t stretch = by_row ? d->kh : d->dilation[0] > 1 ? d->cg : planes;
+    const int64_t count = fc_ceil_div(stretch, fc_ceil_div(stretch, RUN_PLANES));
+    const int64_t runs = planes / stretch * fc_ceil_div(stretch, count);
 
-    p->runs = fc_object_new((size_t)runs * sizeof *p->runs);
+    p->runs = fc_object_new((size_t)(runs * d->kw) * sizeof *p->runs);
     p->place = fc_object_new((size_t)b->taps * sizeof *p->place);
     if (!p->runs || !p->place)
         return FC_NO_MEMORY;
-    p->run_count = runs;
-    b->tap_step = by_channel ? channel : dw / common;
+    p->run_count = runs * d->kw;
+    b->tap_step = by_row ? row : channel;
     b->phases = 0;
     struct fc_run *run = p->runs;
     int32_t taken = 0;
-    for (int64_t i = 0; i < d->kh; i++) {
-        const int64_t row = i * d->dilation[0] * b->slab_row;
-        for (int64_t outer = 0; outer < (by_channel ? channel_runs : d->cg); outer++)
-            for (int64_t j = 0; j < (by_channel ? d->kw : fc_min(period, d->kw)); j++, run++) {
-                const int64_t c0 = by_channel ? outer * RUN_CHANNELS : outer;
-                run->offset =
-                    (int32_t)(row + c0 * channel + j * dw % sw * b->slab_width + j * dw / sw);
-                run->count = (int32_t)(by_channel ? fc_min(RUN_CHANNELS, d->cg - c0)
-                                                  : fc_ceil_div(d->kw - j, period));
-                b->phases |= (uint64_t)1 << (j * dw % sw);
-                for (int64_t t = 0; t < run->count; t++) {
-                    const int64_t c = by_channel ? c0 + t : c0,
-                                  column = by_channel ? j : j + t * period;
-                    p->place[(c * d->kh + i) * d->kw + column] = taken++;
-                }
+    for (int64_t first = 0; first < planes;) {
+        const int64_t last = fc_min(first + count, (first / stretch + 1) * stretch);
+        for (int64_t j = 0; j < d->kw; j++, run++) {
+            const int64_t c0 = by_row ? first / d->kh : first % d->cg;
+            const int64_t i0 = by_row ? first % d->kh : first / d->cg;
+            run->offset =
+                (int32_t)(i0 * row + c0 * channel + j * dw % sw * b->slab_width + j * dw / sw);
+            run->count = (int32_t)(last - first);
+            b->phases |= (uint64_t)1 << (j * dw % sw);
+            for (int64_t t = first; t < last; t++) {
+                const int64_t c = by_row ? t / d->kh : t % d->cg;
+                const int64_t i = by_row ? t % d->kh : t / d->cg;
+                p->place[(c * d->kh + i) * d->kw + j] = taken++;
             }
+        }
+        first = last;
     }
     return FC_OK;
 }
