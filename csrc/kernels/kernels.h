@@ -119,6 +119,7 @@ struct fc_panel {
     const void *src;
     int64_t src_channel, src_pixel; /* src_pixel holds the stride already */
     int64_t channels;
+    int64_t ahead; /* elements from src to what is wanted next, which may be fetched; or 0 */
 };
 typedef void fc_panel_fn(const struct fc_panel *);
 

@@ -254,6 +254,8 @@ static void pack_panels(const fc_plan *p, const struct fc_conv_io *io, struct fc
         .src_pixel = p->ow > 1 ? io->x.w * sw : io->x.w,
         .channels = d->cg};
     if (whole_rows) {
+        if (d->cg * p->oh * p->ow * io_size > p->l2_bytes && stop < p->oh * p->ow)
+            panel.ahead = stop - start;
         copy_pixels(p, &panel, image + start * io->x.w * io_size, 0, stop - start, s->row);
         return;
     }
@@ -269,6 +271,10 @@ static void pack_panels(const fc_plan *p, const struct fc_conv_io *io, struct fc
                 if (ih >= 0 && ih < d->h)
                     inside(d, j, begin, end, &first, &last);
                 const int64_t at = q - start - begin;
+                /* Of a 1x1 window the input row of the next output row is new. */
+                panel.ahead = d->kh * d->kw == 1 && ih + d->stride[0] < d->h
+                                  ? d->stride[0] * io->x.h
+                                  : 0;
                 copy_pixels(p, &panel, NULL, at + begin, first - begin, s->row);
                 if (last > first)
                     copy_pixels(p, &panel,
