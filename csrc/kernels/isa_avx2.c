@@ -11,6 +11,7 @@
 #define FC_LINE_MAX 12 /* 4 x 3 accumulators, 3 vectors of pixels, 1 broadcast weight */
 #define FC_LINE_CHANNELS 4
 #define FC_LINE_LONE 8
+#define FC_LINE_SINGLES (FC_F64 ? 0 : 2)
 #define FC_LINE_PINS 1
 /* Zen 3, 1x1 from panels: 512->2048 at 7x7 57 cycles a tap by tiles, 60 by lines. */
 #define FC_TILE_CYCLES 0.60

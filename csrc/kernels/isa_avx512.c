@@ -12,6 +12,7 @@
 #define FC_LINE_MAX 16
 #define FC_LINE_CHANNELS 16
 #define FC_LINE_LONE 16
+#define FC_LINE_SINGLES 0
 #define FC_LINE_PINS 0
 /* Fitted on Sapphire Rapids: 29 loads for 28 multiply-adds, 17 for 16. */
 #define FC_TILE_CYCLES 0.52

@@ -11,6 +11,7 @@
 #define FC_LINE_MAX 12
 #define FC_LINE_CHANNELS 12
 #define FC_LINE_LONE 12
+#define FC_LINE_SINGLES 0
 #define FC_LINE_PINS 0 /* the sum is always the result */
 /* Not measured: those of AVX-512. */
 #define FC_TILE_CYCLES 0.52

@@ -334,6 +334,7 @@ struct fc_family {
     int rows;                        /* most pixel rows in a tile */
     double tile_cycles, line_cycles; /* of a vector multiply-add in a dense tile, in a line */
     fc_dense_fn *dense[FC_ROWS_MAX + 1][FC_MR_MAX + 1]; /* [rows][cols]; NULL: not built */
+    int line_singles;  /* pixels at a line's end that are taken one by one, at most */
     int line_vectors;  /* of pixels that a dense line takes at once */
     int line_channels; /* that its weights are packed by; nr is a multiple of it */
     fc_line_fn *line;

@@ -32,6 +32,9 @@ static const double CHAINS_LEAST = 8;
  * 832->128 at 7x7 takes 1.34 times as long from a slab's rows as from panels. */
 static const double LONE_FACTOR = 1.3;
 
+/* A pixel by itself, in vectors of pixels: its loads of the weights come from L2. */
+static const double SINGLE_FACTOR = 0.3;
+
 /* Cycles of copying a piece of a vector at most to a panel, and of storing a vector of results:
  * from a tile, which is transposed for it, and from a line.  Fitted on AVX-512 with tile_cycles and
  * line_cycles of struct fc_family; the first serves AVX2 as well. */
@@ -49,9 +52,12 @@ static const int64_t PREFETCH_TILES_MAX = 32, PREFETCH_BYTES_MIN = 24 << 10;
 static double line_multiplies(const fc_plan *p, int64_t pixels)
 {
     const int64_t wide = p->family->line_vectors, each = p->family->line_channels;
-    const int64_t vectors = fc_ceil_div(pixels, p->family->vl),
+    const int64_t rest = pixels % p->family->vl;
+    const int64_t singles = rest <= p->family->line_singles ? rest : 0;
+    const int64_t vectors = fc_ceil_div(pixels - singles, p->family->vl),
                   lone = wide > 1 ? vectors % wide : 0;
-    return ((double)(vectors - lone) + LONE_FACTOR * (double)lone) *
+    return ((double)(vectors - lone) + LONE_FACTOR * (double)lone +
+            SINGLE_FACTOR * (double)singles) *
            (double)(fc_ceil_div(p->kg, each) * each);
 }
 

@@ -227,13 +227,18 @@ static double bias_at(const fc_plan *p, const void *bias, int64_t k)
     }
 }
 
-/* Input rows of output rows [row0, row0 + rows) of one channel. */
-static void pack_plane(const fc_plan *p, const struct fc_conv_io *io, int64_t image, int64_t c,
-                       int64_t row0, int64_t rows, char *slab_data, float *converted)
+/* How the input rows of a band are packed, the same for every channel. */
+struct packing {
+    struct fc_slab slab;       /* but for where from and where to */
+    int64_t first, begin, end; /* input row of the first slab row; slab rows inside the image */
+    int64_t above, below;      /* rows of zeros to write before and after those */
+};
+
+static struct packing packing_of(const fc_plan *p, const struct fc_conv_io *io, int64_t row0,
+                                 int64_t rows)
 {
     const fc_conv_desc *d = &p->desc;
     const struct blocking *b = p->blocking;
-    const int64_t row_bytes = b->slab_row * (int64_t)p->element_bytes;
     const int64_t first = row0 * d->stride[0] - d->pad[0], gap = b->row_gap;
     const int64_t wanted = b->item_rows == 1
                                ? b->slab_rows
@@ -243,45 +248,65 @@ static void pack_plane(const fc_plan *p, const struct fc_conv_io *io, int64_t im
         first >= d->h ? begin : fc_max(begin, fc_min(wanted, (d->h - 1 - first) / gap + 1));
     /* Columns past the image are zeros and stay so; a stride has its phases so far apart. */
     const int64_t vl = p->family->vl, image_end = fc_ceil_div(d->pad[2] + d->w, vl) * vl;
-    struct fc_slab slab = {.dst = slab_data,
-                           .dst_channel = b->slab_row,
-                           .width =
-                               d->stride[1] == 1 ? fc_min(b->slab_width, image_end) : b->slab_width,
-                           .channels = begin,
-                           .stride = d->stride[1],
-                           .left = d->pad[2],
-                           .phases = b->phases};
-    /* Rows above and below the image are zeros, and stay so when every item has the same ones. */
-    if (b->bands > 1) {
-        p->family->slab(&slab);
-        slab.dst = slab_data + end * row_bytes;
-        slab.channels = wanted - end;
-        p->family->slab(&slab);
-    }
+    const int64_t step = end - begin > 1 ? io->x.h * gap : 0;
+    return (struct packing){
+        /* Rows take the place of the packer's channels. */
+        .slab = {.dst_channel = b->slab_row,
+                 .width = d->stride[1] == 1 ? fc_min(b->slab_width, image_end) : b->slab_width,
+                 .src_channel = step,
+                 .src_pixel = 1,
+                 .src_width = d->w,
+                 .stride = d->stride[1],
+                 .left = d->pad[2],
+                 .phases = b->phases,
+                 .ahead = d->dtype == FC_FLOAT16 ? 0 : FC_SLAB_GROUP * step},
+        .first = first + begin * gap,
+        .begin = begin,
+        .end = end,
+        /* Rows above and below the image are zeros, and stay so when every item has the same ones.
+         */
+        .above = b->bands > 1 ? begin : 0,
+        .below = b->bands > 1 ? wanted - end : 0};
+}
 
-    /* Rows take the place of the packer's channels. */
-    slab.dst = slab_data + begin * row_bytes;
-    slab.src_pixel = 1;
-    slab.src_width = d->w;
+/* The band of one channel to its slab. */
+static void pack_plane(const fc_plan *p, const struct fc_conv_io *io, struct packing *packing,
+                       int64_t image, int64_t c, char *slab_data, float *converted)
+{
+    const fc_conv_desc *d = &p->desc;
+    const struct blocking *b = p->blocking;
+    const int64_t row_bytes = b->slab_row * (int64_t)p->element_bytes;
+    const int64_t begin = packing->begin, end = packing->end;
+    struct fc_slab *const slab = &packing->slab;
+    slab->src = NULL;
+    if (packing->above) {
+        slab->dst = slab_data;
+        slab->channels = packing->above;
+        p->family->slab(slab);
+    }
+    if (packing->below) {
+        slab->dst = slab_data + end * row_bytes;
+        slab->channels = packing->below;
+        p->family->slab(slab);
+    }
     if (begin == end)
         return;
-    const char *src = element(p, &io->x, image, c, first + begin * gap);
+    const char *src = element(p, &io->x, image, c, packing->first);
+    slab->dst = slab_data + begin * row_bytes;
     if (d->dtype != FC_FLOAT16) {
-        slab.src = src;
-        slab.src_channel = end - begin > 1 ? io->x.h * gap : 0;
-        slab.ahead = FC_SLAB_GROUP * slab.src_channel;
-        slab.channels = end - begin;
-        p->family->slab(&slab);
+        slab->src = src;
+        slab->channels = end - begin;
+        p->family->slab(slab);
         return;
     }
-    slab.src = converted;
-    slab.channels = 1;
+    slab->src = converted;
+    slab->channels = 1;
     for (int64_t i = begin; i < end; i++) {
         p->kernels->half_to_float((const uint16_t *)src, converted, d->w);
-        p->family->slab(&slab);
-        slab.dst = (char *)slab.dst + row_bytes;
+        p->family->slab(slab);
+        slab->dst = (char *)slab->dst + row_bytes;
         if (i + 1 < end)
-            src += io->x.h * gap * (int64_t)p->io_bytes;
+            src += io->x.h * b->row_gap * (int64_t)p->io_bytes;
     }
 }
 
@@ -320,8 +345,9 @@ static void run_planes(const fc_plan *p, const struct fc_conv_io *io)
             const int64_t c0 = group * b->item_channels;
             const int64_t c1 = fc_min(c0 + b->item_channels, d->c);
             plane.rows = fc_min(b->item_rows, p->oh - row0);
+            struct packing packing = packing_of(p, io, row0, plane.rows);
             for (int64_t c = c0; c < c1; c++)
-                pack_plane(p, io, image, c, row0, plane.rows, slabs + (size_t)(c - c0) * slab_bytes,
+                pack_plane(p, io, &packing, image, c, slabs + (size_t)(c - c0) * slab_bytes,
                            converted);
             for (int64_t k = c0 * copies; k < c1 * copies; k++) {
                 plane.x = slabs + (size_t)(k / copies - c0) * slab_bytes;

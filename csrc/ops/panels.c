@@ -272,9 +272,8 @@ static void pack_panels(const fc_plan *p, const struct fc_conv_io *io, struct fc
                     inside(d, j, begin, end, &first, &last);
                 const int64_t at = q - start - begin;
                 /* Of a 1x1 window the input row of the next output row is new. */
-                panel.ahead = d->kh * d->kw == 1 && ih + d->stride[0] < d->h
-                                  ? d->stride[0] * io->x.h
-                                  : 0;
+                panel.ahead =
+                    d->kh * d->kw == 1 && ih + d->stride[0] < d->h ? d->stride[0] * io->x.h : 0;
                 copy_pixels(p, &panel, NULL, at + begin, first - begin, s->row);
                 if (last > first)
                     copy_pixels(p, &panel,

@@ -225,6 +225,13 @@ FC_INLINE V vload_n(const T *p, int64_t n)
 #endif
     return FC_256(maskload)(p, _mm256_loadu_si256((const __m256i *)(lanes + VL - n)));
 }
+#if !FC_F64
+/* a in the lower half of the lanes, b in the upper one. */
+FC_INLINE V vhalves(T a, T b)
+{
+    return _mm256_blend_ps(_mm256_set1_ps(a), _mm256_set1_ps(b), 0xf0);
+}
+#endif
 /* In powers of two: a masked store takes 12 cycles on AMD Zen 1 to 3, and hides from later loads.
  */
 FC_INLINE void vstore_n(T *p, V v, int64_t n)
