@@ -21,6 +21,7 @@
 #include "kernels/kernels.h"
 #include "ops/ops.h"
 #include "ops/parallel.h"
+#include "ops/slab.h"
 
 /* Block sizes, the plan's own. */
 struct blocking {
@@ -99,6 +100,11 @@ static void depthwise_count(const fc_plan *p, double work[FC_WORK_COUNT])
     const int64_t vl = p->family->vl, line = d->channels_last ? d->c : p->ow;
     /* Lanes that the last vector of a row, or of the channels, leaves empty are paid for. */
     const double filled = (double)line / (double)fc_ceil_div(line, vl);
+    int64_t width;
+    if (!d->channels_last) {
+        const int64_t row = slab_row_of(p, &width); /* which the algorithm serves: it is in limits */
+        work[FC_WORK_SLAB] += fc_slab_vectors(p, row / d->stride[1]);
+    }
     work[FC_WORK_DEPTHWISE] += outputs / filled * (double)(d->kh * d->kw);
 }
 

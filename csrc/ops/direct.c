@@ -40,10 +40,7 @@ static const char *direct_supports(const fc_plan *p)
 static void direct_count(const fc_plan *p, double work[FC_WORK_COUNT])
 {
     const fc_conv_desc *d = &p->desc;
-    const double rows =
-        (double)p->oh * (double)d->stride[0] + (double)(d->kh - 1) * (double)d->dilation[0];
-    const double vectors = (double)d->stride[1] * (double)fc_ceil_div(slab_width(p), p->family->vl);
-    work[FC_WORK_SLAB] += (double)d->n * (double)d->c * rows * vectors;
+    work[FC_WORK_SLAB] += fc_slab_vectors(p, slab_width(p));
     fc_dense_count(p, p->oh, p->ow, fc_dense_by_line(p, d->cg * d->kh * d->kw, p->ow, 0, 0), work);
 }
 

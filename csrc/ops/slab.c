@@ -1,6 +1,8 @@
 /* Input rows to slabs (ops/slab.h). */
 #include "ops/slab.h"
 
+#include "base/checked.h"
+
 void fc_convert_pixels(const fc_plan *p, const void *src, int64_t step, int64_t pixels,
                        int64_t channels, float *row)
 {
@@ -10,6 +12,15 @@ void fc_convert_pixels(const fc_plan *p, const void *src, int64_t step, int64_t 
     }
     for (int64_t i = 0; i < pixels; i++)
         p->kernels->half_to_float((const uint16_t *)src + i * step, row + i * channels, channels);
+}
+
+double fc_slab_vectors(const fc_plan *p, int64_t width)
+{
+    const fc_conv_desc *d = &p->desc;
+    const double rows =
+        (double)p->oh * (double)d->stride[0] + (double)(d->kh - 1) * (double)d->dilation[0];
+    const double vectors = (double)d->stride[1] * (double)fc_ceil_div(width, p->family->vl);
+    return (double)d->n * (double)d->c * rows * vectors;
 }
 
 void fc_slab_row(const fc_plan *p, const struct fc_slab *slab, float *row)

@@ -10,6 +10,9 @@
  * contiguous. */
 void fc_slab_row(const fc_plan *plan, const struct fc_slab *slab, float *row);
 
+/* Vectors of the slabs that all output rows read, `width` columns of each phase of the stride. */
+double fc_slab_vectors(const fc_plan *plan, int64_t width);
+
 /* float16 pixels, `step` apart, of some neighbouring channels, converted to row[pixel * channels +
  * c]. */
 void fc_convert_pixels(const fc_plan *plan, const void *src, int64_t step, int64_t pixels,

@@ -1,8 +1,9 @@
 /* What work costs: the constants of the choice among algorithms, one row for each level.
  *
- * Nanoseconds for each kind of fc_work, fitted to measurements by tools/fit_costs.py, which prints
- * the row of the machine that it runs on.  The shares of the rows matter, and not the machine: an
- * algorithm is chosen by ratios.
+ * Nanoseconds for each kind of fc_work, fitted to measurements by tools/fit_costs.py, first to the
+ * times and then to the choices, so that what no choice turns on may be off; it prints the row of
+ * the machine that it runs on.  The shares of the rows matter, and not the machine: an algorithm is
+ * chosen by ratios.
  *
  * Packed weights are fetched while others are multiplied, so that of the two the slower counts. */
 #include "plan/planning.h"
@@ -10,20 +11,20 @@
 /* clang-format off */
 static const double costs[FC_LEVEL_COUNT][FC_WORK_COUNT] = {
     /* call   tile  line  slab panel store input output depthwise weights far bytes */
-    /* AMD Zen 3 at 3.3 GHz, a busy virtual machine; 182 cases: 95 % of the choices within 5 % of
-     * the best, 1.6 % behind it in the mean. */
+    /* AMD Zen 3 at 3.3 GHz; 182 cases: 98 % of the choices within 5 % of the best, 0.4 % behind it
+     * in the mean. */
     [FC_AVX2] =
-        {8.7, .195, .186, 1.2, 4.7, 3.4, 4.1, 1.7, .473, 29, 41, 37},
-    /* The same machine, held to its SSE2: 90 %, 2.0 %. */
+        {17., .169, .152, 2.6, 5.3, 3.6, 3.0, .62, .238, 24, 45, 12},
+    /* The same machine, held to its SSE2: 94 %, 0.9 %. */
     [FC_GENERIC] =
-        {17., .309, .381, 2.1, 3.7, 6.4, 5.2, 2.7, .593, 30, 40, 49},
+        {12., .262, .214, 1.4, 8.0, 7.4, 7.8, 1.7, .378, 31, 42, 28},
     /* Not fitted: worked out from single measurements on Intel Sapphire Rapids, 185 GFLOP/s of FMA,
      * 22 GB/s of L3 and 13.5 GB/s of memory a core. */
     [FC_AVX512] =
-        {10., .200, .215, 2.4, 6.0, 4.8, 2.6, 5.0, .850, 45, 30, 60},
+        {10., .200, .215, 2.4, 6.0, 4.8, 2.6, 5.0, .580, 45, 30, 60},
     /* Not measured: those of AVX2, for as many operations a cycle on half the lanes. */
     [FC_NEON] =
-        {8.7, .195, .186, 1.2, 4.7, 3.4, 4.1, 1.7, .473, 29, 41, 37},
+        {17., .169, .152, 2.6, 5.3, 3.6, 3.0, .62, .238, 24, 45, 12},
 };
 /* clang-format on */
 
