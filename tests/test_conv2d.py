@@ -157,6 +157,38 @@ def test_out_views(convolve, channels_last, rng):
         assert np.isnan(big).sum() == big.size - plain.size, name
 
 
+@pytest.mark.parametrize("size", [(7, 7), (5, 10), (3, 9), (1, 25), (6, 4)])
+def test_bits_do_not_depend_on_where_results_go(convolve, size, rng):
+    """Odd pixels at the end of a plane are summed by themselves, wherever rows of `out` end."""
+    x, weight, bias = random(rng, 2, 37, *size), random(rng, 21, 37, 1, 1), random(rng, 21)
+    plain = convolve(x, weight, bias)
+    expected.assert_conv(plain, x, weight, bias)
+    out = np.empty((2, 21, size[0], size[1] + 3), np.float32)[..., : size[1]]
+    assert convolve(x, weight, bias, out=out).tobytes() == plain.tobytes()
+    residual = np.zeros((2, 21, size[0], size[1] + 5), np.float32)[..., : size[1]]
+    assert convolve(x, weight, bias, residual=residual).tobytes() == plain.tobytes()
+
+
+@pytest.mark.parametrize("kernel", [(1, 11), (2, 9), (11, 1), (7, 2), (1, 1)])
+@pytest.mark.parametrize("stride", [1, 2, (1, 3)])
+@pytest.mark.parametrize("dilation", [1, (2, 1), (3, 2)])
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_long_windows_of_few_channels(convolve, kernel, stride, dilation, channels, rng):
+    """A run of taps goes through planes, the rows of a channel or the columns of a row."""
+    x, weight = random(rng, 1, channels, 35, 29), random(rng, 3, channels, *kernel)
+    form = {"stride": stride, "dilation": dilation}
+    y = convolve(x, weight, algorithm="direct", **form)
+    expected.assert_conv(y, x, weight, algorithm="direct", **form)
+
+
+@pytest.mark.parametrize("width", [15, 16, 17, 18, 33, 49, 50])
+@pytest.mark.parametrize("rows", [1, 5])
+def test_every_other_pixel(convolve, width, rows, rng):
+    x, weight = random(rng, 1, 9, 2 * rows, width), random(rng, 20, 9, 1, 1)
+    y = convolve(x, weight, stride=2, algorithm="pointwise")
+    expected.assert_conv(y, x, weight, stride=2, algorithm="pointwise")
+
+
 def test_out_of_foreign_byte_order_or_alignment(convolve, rng):
     x, weight = random(rng, 1, 3, 6, 7), random(rng, 4, 3, 3, 3)
     plain = convolve(x, weight)

@@ -64,6 +64,17 @@ def test_argument_forms(kernel, stride, padding, rng):
         expected.assert_within(y, *wanted)
 
 
+@pytest.mark.parametrize("kernel", [(1, 2), (2, 3), (20, 4), (3, 9)])
+@pytest.mark.parametrize("step", [2, 3, 4, 8, 9, 17])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_strides_along_the_rows(kernel, step, dtype, rng):
+    """Those that lanes take up by pairs, by doubling and one by one, with rows few and many."""
+    x = rng.standard_normal((2, 3, 41, 170)).astype(dtype)
+    form = kernel, (2, step), (kernel[0] // 2, 1)
+    np.testing.assert_array_equal(fastconv.max_pool2d(x, *form), expected.max_pool2d(x, *form))
+    expected.assert_within(fastconv.avg_pool2d(x, *form), *expected.avg_pool2d(x, *form))
+
+
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("batch", [None, 2])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
@@ -161,6 +172,10 @@ def test_windows_wholly_in_padding():
     assert np.isneginf(wanted[0]).any()
     np.testing.assert_array_equal(y, wanted[0])
     np.testing.assert_array_equal(at, wanted[1])
+    for width in (5, 8, 40):
+        x = np.full((1, 2, width), 3, np.float32)
+        y = fastconv.max_pool2d(x, 2, 1, 1, 3)
+        np.testing.assert_array_equal(y, reference.max_pool2d(x, 2, 1, 1, 3))
     y = fastconv.max_pool2d(np.ones((1, 2, 5), np.int16), 2, 1, 1, 3)
     np.testing.assert_array_equal(y == -(2**15), np.isneginf(wanted[0]))
 

@@ -161,6 +161,17 @@ def test_infinities_in_a_convolution_reach_their_windows_only(rng):
                 assert np.isinf(y[0, :, 3:6, 19:22]).all(), what
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 36, 37])
+@pytest.mark.parametrize("pixel", [0, 23, 47, 48])
+def test_an_infinity_in_any_tap(channels, pixel, rng):
+    x = rng.standard_normal((1, channels, 7, 7)).astype(np.float32)
+    weight = rng.uniform(1, 2, (5, channels, 1, 1)).astype(np.float32)
+    x.reshape(channels, -1)[-1, pixel] = np.inf
+    y = fastconv.conv2d(x, weight).reshape(5, -1)
+    assert (y[:, pixel] == np.inf).all()
+    assert np.isfinite(np.delete(y, pixel, axis=1)).all()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
 def test_denormals_are_computed(dtype, rng):
     problems = [

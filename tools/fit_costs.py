@@ -8,6 +8,7 @@ turn; the median of the rounds.  Needs scipy, which scikit-image brings along.
 """
 
 import argparse
+from dataclasses import replace
 from statistics import median
 from time import perf_counter
 
@@ -100,14 +101,6 @@ def effective(work, costs):
     return left
 
 
-def overhead():
-    """Return the seconds that any call takes."""
-    weight = np.ones((1, 1, 1, 1), np.float32)
-    conv = fastconv.Conv2d(weight)
-    out = np.empty_like(weight)
-    return min(sample(lambda: conv(weight, out=out)) for _ in range(ROUNDS))
-
-
 def fit(work, seconds):
     """Return nanoseconds a unit with the least relative errors; none below zero."""
     costs = np.array(list(WORK.values()))
@@ -135,8 +128,7 @@ def refine(cases, work, seconds, costs):
 
     def objective(change):
         changed = costs * np.exp(change)
-        speed = (effective(work, changed) @ changed / seconds) ** -SHARPNESS
-        speed *= (seconds / best[of_case]) ** -SHARPNESS
+        speed = (effective(work, changed) @ changed / best[of_case]) ** -SHARPNESS
         chosen = speed / np.bincount(of_case, speed)[of_case]
         return (chosen @ behind) / len(best) + HOLD * (change @ change)
 
@@ -176,7 +168,9 @@ def main():
         data = np.load(options.load)
     else:
         fastconv.set_num_threads(1)
-        found, fixed = [], overhead()
+        single = replace(CASES[0], h=1, w=1, kh=1, kw=1, k=1)
+        found, fixed = [], 0.0
+        fixed = min(seconds for *_, seconds in measure(single, options.level, fixed))
         for case in CASES:
             if isinstance(case, ConvLayer):
                 found += [(case.id, *row) for row in measure(case, options.level, fixed)]

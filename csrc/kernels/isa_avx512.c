@@ -17,6 +17,7 @@
 /* Fitted on Sapphire Rapids: 29 loads for 28 multiply-adds, 17 for 16. */
 #define FC_TILE_CYCLES 0.52
 #define FC_LINE_CYCLES 0.55
+/* Four measured 0.6 % slower, with twice the machine code. */
 #define FC_TAPS 2
 #define FC_TABLE fc_kernels_avx512
 #define FC_NAME "avx512"

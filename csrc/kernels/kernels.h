@@ -86,10 +86,12 @@ struct fc_line {
     const void *x, *w, *bias;
     const struct fc_run *runs;
     int64_t run_count;
-    int64_t taps;  /* of all runs */
-    int64_t step;  /* between the taps of a run */
-    int64_t ahead; /* elements beyond a tap's pixels to fetch to L2 ... */
-    int fetch;     /* ... for the taps u, u + 2, ... of the runs where bit u is set; 0 for none */
+    int64_t taps;    /* of all runs */
+    int64_t step;    /* between the taps of a run */
+    int64_t ahead;   /* elements beyond a tap's pixels to fetch to L2 ... */
+    int fetch;       /* ... for the taps u, u + 2, ... of the runs where bit u is set; 0 for none */
+    int64_t singles; /* of the pixels, the last ones, that are summed in an order of their own: the
+                      * plan's choice, at most line_singles for a whole line */
     struct fc_store out;
 };
 typedef void fc_line_fn(const struct fc_line *);
@@ -105,13 +107,14 @@ struct fc_slab {
     int64_t src_channel, src_pixel, src_width;
     int64_t channels, stride, left;
     uint64_t phases; /* bit 0 alone for stride 1 */
-    int64_t ahead;   /* elements from src to what is wanted next, which is fetched meanwhile; or 0 */
+    int64_t ahead;   /* elements from src to what is wanted next, which may be fetched; or 0 */
 };
 typedef void fc_slab_fn(const struct fc_slab *);
 
 /* Copies `count` pixels, src_pixel apart, of some channels into panels of any number mr of pixels:
  * pixel q0 + i of channel c goes to dst[t * dst_tile + c * mr + o], t and o being quotient and
- * remainder of (q0 + i) by mr.  Source steps as in fc_slab.  src NULL: zeros. */
+ * remainder of (q0 + i) by mr.  What follows in the last panel may be overwritten: calls go
+ * upwards. Source steps as in fc_slab.  src NULL: zeros. */
 struct fc_panel {
     void *dst;
     int64_t dst_tile, mr;

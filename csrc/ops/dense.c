@@ -47,13 +47,19 @@ static const int64_t ITEMS_PER_THREAD = 4;
  * that the hardware has no time to, and the block is more than L1's half. */
 static const int64_t PREFETCH_TILES_MAX = 32, PREFETCH_BYTES_MIN = 24 << 10;
 
+/* Pixels at the end of a line that are taken one by one. */
+static int64_t singles_of(const fc_plan *p, int64_t pixels)
+{
+    const int64_t rest = pixels % p->family->vl;
+    return rest <= p->family->line_singles ? rest : 0;
+}
+
 /* Vector multiply-adds of the output channels of a group for a tap of a stretch of pixels in lines,
  * idle ones counted. */
 static double line_multiplies(const fc_plan *p, int64_t pixels)
 {
     const int64_t wide = p->family->line_vectors, each = p->family->line_channels;
-    const int64_t rest = pixels % p->family->vl;
-    const int64_t singles = rest <= p->family->line_singles ? rest : 0;
+    const int64_t singles = singles_of(p, pixels);
     const int64_t vectors = fc_ceil_div(pixels - singles, p->family->vl),
                   lone = wide > 1 ? vectors % wide : 0;
     return ((double)(vectors - lone) + LONE_FACTOR * (double)lone +
@@ -278,8 +284,10 @@ static void run_lines(const fc_plan *p, struct fc_target *t, const struct fc_den
         const char *x = (const char *)s->slab + (line - s->line0) * s->line_step * size;
         const int64_t first = line * b->line_pixels;
         const int64_t last = fc_min(first + b->line_pixels, pixels);
+        const int64_t singles = last - singles_of(p, last - first);
         for (int64_t q = first; q < last; q += d.out.pixels) {
             d.out.pixels = fc_target_at(p, t, q, last - q, &d.out);
+            d.singles = fc_max(0, q + d.out.pixels - fc_max(singles, q));
             d.x = x + (q - first) * size;
             p->family->line(&d);
         }

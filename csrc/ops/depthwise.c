@@ -100,10 +100,10 @@ static void depthwise_count(const fc_plan *p, double work[FC_WORK_COUNT])
     const int64_t vl = p->family->vl, line = d->channels_last ? d->c : p->ow;
     /* Lanes that the last vector of a row, or of the channels, leaves empty are paid for. */
     const double filled = (double)line / (double)fc_ceil_div(line, vl);
-    int64_t width;
     if (!d->channels_last) {
-        const int64_t row = slab_row_of(p, &width); /* which the algorithm serves: it is in limits */
-        work[FC_WORK_SLAB] += fc_slab_vectors(p, row / d->stride[1]);
+        int64_t width = 0;
+        slab_row_of(p, &width);
+        work[FC_WORK_SLAB] += fc_slab_vectors(p, width);
     }
     work[FC_WORK_DEPTHWISE] += outputs / filled * (double)(d->kh * d->kw);
 }
@@ -233,7 +233,8 @@ static double bias_at(const fc_plan *p, const void *bias, int64_t k)
     }
 }
 
-/* How the input rows of a band are packed, the same for every channel. */
+/* How the input rows of a band are packed; each channel fills in the rest of the slab: a copy of it
+ * took longer than packing the rows of a small plane. */
 struct packing {
     struct fc_slab slab;       /* but for where from and where to */
     int64_t first, begin, end; /* input row of the first slab row; slab rows inside the image */

@@ -15,6 +15,18 @@
 /* Planes that one run of taps walks before the window moves on: their pixels, three cache lines
  * each, stay in a quarter of L1 while the window's columns read them again. */
 static const int64_t RUN_PLANES = 40;
+/* That a turn of the kernels' loops takes, at most: longer runs are a multiple of it. */
+static const int64_t TAPS = 4;
+
+static int64_t greatest_common_divisor(int64_t a, int64_t b)
+{
+    while (b) {
+        const int64_t r = a % b;
+        a = b;
+        b = r;
+    }
+    return a;
+}
 
 static int64_t slab_width(const fc_plan *p)
 {
@@ -44,50 +56,92 @@ static void direct_count(const fc_plan *p, double work[FC_WORK_COUNT])
     fc_dense_count(p, p->oh, p->ow, fc_dense_by_line(p, d->cg * d->kh * d->kw, p->ow, 0, 0), work);
 }
 
-/* The reduction as runs.  Rows of the slab follow each other as their channels do, so that one run
- * takes a column of the window through all channels of some of its rows.  Where the rows' dilation
- * is in between and the channels are few, a run takes the rows of one channel. */
-static fc_status list_taps(fc_plan *p)
+static fc_status new_runs(fc_plan *p, int64_t runs)
+{
+    const struct fc_dense_blocking *b = p->blocking;
+    p->runs = fc_object_new((size_t)runs * sizeof *p->runs);
+    p->place = fc_object_new((size_t)b->taps * sizeof *p->place);
+    p->run_count = runs;
+    return p->runs && p->place ? FC_OK : FC_NO_MEMORY;
+}
+
+/* Where tap (c, i, j) of the window lies from a tile's first pixel; its phase of the stride is one
+ * that is read. */
+static int32_t offset_of(fc_plan *p, int64_t c, int64_t i, int64_t j)
 {
     const fc_conv_desc *d = &p->desc;
     struct fc_dense_blocking *b = p->blocking;
-    const int64_t sw = d->stride[1], dw = d->dilation[1];
-    const int64_t channel = b->slab_width * sw, row = d->dilation[0] * b->slab_row; /* elements */
+    const int64_t sw = d->stride[1], x = j * d->dilation[1];
+    b->phases |= (uint64_t)1 << (x % sw);
+    return (int32_t)(i * d->dilation[0] * b->slab_row + (c * sw + x % sw) * b->slab_width + x / sw);
+}
+
+/* The reduction as runs.  Rows of the slab follow each other as their channels do, so that a run
+ * takes a column of the window through planes, each a row of the window in one channel: all
+ * channels of some rows.  Where the rows' dilation lies between and the channels are few, it takes
+ * the rows of one channel. */
+static fc_status list_planes(fc_plan *p)
+{
+    const fc_conv_desc *d = &p->desc;
+    struct fc_dense_blocking *b = p->blocking;
     const int by_row = d->dilation[0] > 1 && d->cg < fc_min(4, d->kh);
-    /* Planes, each a row of the window in one channel, are numbered as they lie in the slab, or for
-     * by_row with the rows first. */
     const int64_t planes = d->cg * d->kh;
     const int64_t stretch = by_row ? d->kh : d->dilation[0] > 1 ? d->cg : planes;
-    const int64_t count = fc_ceil_div(stretch, fc_ceil_div(stretch, RUN_PLANES));
-    const int64_t runs = planes / stretch * fc_ceil_div(stretch, count);
-
-    p->runs = fc_object_new((size_t)(runs * d->kw) * sizeof *p->runs);
-    p->place = fc_object_new((size_t)b->taps * sizeof *p->place);
-    if (!p->runs || !p->place)
-        return FC_NO_MEMORY;
-    p->run_count = runs * d->kw;
-    b->tap_step = by_row ? row : channel;
-    b->phases = 0;
+    const int64_t even = fc_ceil_div(stretch, fc_ceil_div(stretch, RUN_PLANES));
+    const int64_t count = fc_min(stretch, fc_ceil_div(even, TAPS) * TAPS);
+    const fc_status status = new_runs(p, planes / stretch * fc_ceil_div(stretch, count) * d->kw);
+    if (status)
+        return status;
+    b->tap_step = by_row ? d->dilation[0] * b->slab_row : b->slab_width * d->stride[1];
     struct fc_run *run = p->runs;
     int32_t taken = 0;
     for (int64_t first = 0; first < planes;) {
         const int64_t last = fc_min(first + count, (first / stretch + 1) * stretch);
-        for (int64_t j = 0; j < d->kw; j++, run++) {
-            const int64_t c0 = by_row ? first / d->kh : first % d->cg;
-            const int64_t i0 = by_row ? first % d->kh : first / d->cg;
-            run->offset =
-                (int32_t)(i0 * row + c0 * channel + j * dw % sw * b->slab_width + j * dw / sw);
-            run->count = (int32_t)(last - first);
-            b->phases |= (uint64_t)1 << (j * dw % sw);
+        for (int64_t j = 0; j < d->kw; j++, run++)
             for (int64_t t = first; t < last; t++) {
                 const int64_t c = by_row ? t / d->kh : t % d->cg;
                 const int64_t i = by_row ? t % d->kh : t / d->cg;
+                if (t == first)
+                    *run = (struct fc_run){offset_of(p, c, i, j), (int32_t)(last - first)};
                 p->place[(c * d->kh + i) * d->kw + j] = taken++;
             }
-        }
         first = last;
     }
     return FC_OK;
+}
+
+/* With next to no planes a run takes the taps of one of them that share a phase: every period-th.
+ */
+static fc_status list_columns(fc_plan *p, int64_t period)
+{
+    const fc_conv_desc *d = &p->desc;
+    struct fc_dense_blocking *b = p->blocking;
+    const int64_t phases = fc_min(period, d->kw);
+    const fc_status status = new_runs(p, d->cg * d->kh * phases);
+    if (status)
+        return status;
+    b->tap_step = period * d->dilation[1] / d->stride[1];
+    struct fc_run *run = p->runs;
+    int32_t taken = 0;
+    for (int64_t plane = 0; plane < d->cg * d->kh; plane++)
+        for (int64_t f = 0; f < phases; f++, run++) {
+            *run = (struct fc_run){offset_of(p, plane / d->kh, plane % d->kh, f),
+                                   (int32_t)fc_ceil_div(d->kw - f, period)};
+            for (int64_t j = f; j < d->kw; j += period)
+                p->place[plane * d->kw + j] = taken++;
+        }
+    return FC_OK;
+}
+
+static fc_status list_taps(fc_plan *p)
+{
+    const fc_conv_desc *d = &p->desc;
+    const int64_t planes = d->cg * d->kh;
+    /* Taps of the window from one phase to its next visit. */
+    const int64_t period = d->stride[1] / greatest_common_divisor(d->stride[1], d->dilation[1]);
+    if (planes < TAPS && fc_ceil_div(d->kw, period) > planes)
+        return list_columns(p, period);
+    return list_planes(p);
 }
 
 static fc_status direct_prepare(fc_plan *p)

@@ -21,6 +21,7 @@
  *   vround(a)                    to the nearest integer, |a| < 2^22 (float) or 2^51 (double)
  *   vscale2(a, k)                a * 2^k for integral k within the normal exponents
  *   vload_t(p, ld, r)            r[i] = lane i of the VL rows p, p + ld, ...: a VL x VL transpose
+ *   vhalves(a, b)                a in the lower half of the lanes, b in the upper: AVX2's floats
  *   vdeinterleave(a, b, &e, &o)  even and odd lanes of the 2 VL elements a, b
  *   vnext(a, keep)               lane l is a's lane l + 1 where keep's is all ones, 0 where it is 0
  *   vstore_parts(p, step, v, n)  the n equal parts of v, of 4 lanes or more, to p, p + step, ...
@@ -39,6 +40,7 @@
 #define vspan FN(vspan)
 #define vload_or FN(vload_or)
 #define vset1 FN(vset1)
+#define vhalves FN(vhalves)
 #define vselect_lt FN(vselect_lt)
 #define vfloor_at FN(vfloor_at)
 #define vmax FN(vec_max) /* arm_neon.h has a vmax_f32 of its own */
@@ -226,7 +228,6 @@ FC_INLINE V vload_n(const T *p, int64_t n)
     return FC_256(maskload)(p, _mm256_loadu_si256((const __m256i *)(lanes + VL - n)));
 }
 #if !FC_F64
-/* a in the lower half of the lanes, b in the upper one. */
 FC_INLINE V vhalves(T a, T b)
 {
     return _mm256_blend_ps(_mm256_set1_ps(a), _mm256_set1_ps(b), 0xf0);
