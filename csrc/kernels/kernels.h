@@ -113,8 +113,8 @@ typedef void fc_slab_fn(const struct fc_slab *);
 
 /* Copies `count` pixels, src_pixel apart, of some channels into panels of any number mr of pixels:
  * pixel q0 + i of channel c goes to dst[t * dst_tile + c * mr + o], t and o being quotient and
- * remainder of (q0 + i) by mr.  What follows in the last panel may be overwritten: calls go
- * upwards. Source steps as in fc_slab.  src NULL: zeros. */
+ * remainder of (q0 + i) by mr.  Calls go upwards, for the pixels after those of the last panel may
+ * be overwritten.  Source steps as in fc_slab.  src NULL: zeros. */
 struct fc_panel {
     void *dst;
     int64_t dst_tile, mr;
@@ -126,10 +126,9 @@ struct fc_panel {
 };
 typedef void fc_panel_fn(const struct fc_panel *);
 
-/* Packs the weights of one block: dst[(j / columns * taps + place[i]) * columns + j % columns] =
- * src[j
- * * taps + i] for j < channels, 0 for the rest of the nr.  Contiguous taps, in the weights' own
- * order, as the i.  columns: nr, or line_channels for dense lines. */
+/* Packs the weights of one block: element [j][i] of src, channels x taps in the weights' own order,
+ * goes to dst[(j / columns * taps + place[i]) * columns + j % columns]; zeros for the rest of the
+ * nr channels.  columns: nr, or line_channels for dense lines. */
 struct fc_weights {
     void *dst;
     const void *src;
