@@ -169,8 +169,8 @@ def main():
     else:
         fastconv.set_num_threads(1)
         single = replace(CASES[0], h=1, w=1, kh=1, kw=1, k=1)
-        found, fixed = [], 0.0
-        fixed = min(seconds for *_, seconds in measure(single, options.level, fixed))
+        found = []
+        fixed = min(seconds for *_, seconds in measure(single, options.level, 0.0))
         for case in CASES:
             if isinstance(case, ConvLayer):
                 found += [(case.id, *row) for row in measure(case, options.level, fixed)]

@@ -84,7 +84,7 @@ static fc_status list_planes(fc_plan *p)
 {
     const fc_conv_desc *d = &p->desc;
     struct fc_dense_blocking *b = p->blocking;
-    const int by_row = d->dilation[0] > 1 && d->cg < fc_min(4, d->kh);
+    const int by_row = d->dilation[0] > 1 && d->cg < fc_min(TAPS, d->kh);
     const int64_t planes = d->cg * d->kh;
     const int64_t stretch = by_row ? d->kh : d->dilation[0] > 1 ? d->cg : planes;
     const int64_t even = fc_ceil_div(stretch, fc_ceil_div(stretch, RUN_PLANES));
