@@ -11,11 +11,11 @@
 /* clang-format off */
 static const double costs[FC_LEVEL_COUNT][FC_WORK_COUNT] = {
     /* call   tile  line  slab panel store input output depthwise weights far bytes */
-    /* AMD Zen 3 at 3.3 GHz; 182 cases: 98 % of the choices within 5 % of the best, 0.4 % behind it
-     * in the mean. */
+    /* AMD Zen 3 at 3.3 GHz; 182 cases, three runs: 97 to 98 % of the choices within 5 % of the best,
+     * 0.4 to 0.5 % behind it in the mean. */
     [FC_AVX2] =
         {17., .169, .152, 2.6, 5.3, 3.6, 3.0, .62, .238, 24, 45, 12},
-    /* The same machine, held to its SSE2: 94 %, 0.9 %. */
+    /* The same machine, held to its SSE2: 92 to 94 %, 0.9 to 1.0 %, two runs. */
     [FC_GENERIC] =
         {12., .262, .214, 1.4, 8.0, 7.4, 7.8, 1.7, .378, 31, 42, 28},
     /* Not fitted: worked out from single measurements on Intel Sapphire Rapids, 185 GFLOP/s of FMA,
