@@ -32,8 +32,8 @@ static const double CHAINS_LEAST = 8;
  * 832->128 at 7x7 takes 1.34 times as long from a slab's rows as from panels. */
 static const double LONE_FACTOR = 1.3;
 
-/* A pixel by itself, in vectors of pixels: its loads of the weights come from L2.  With it the 49 of
- * 7x7 take 0.90 of the time that they took with a lone vector (seven layers on Zen 3). */
+/* A pixel by itself, in vectors of pixels: its loads of the weights come from L2.  With it the 49
+ * of 7x7 take 0.90 of the time that they took with a lone vector (seven layers on Zen 3). */
 static const double SINGLE_FACTOR = 0.6;
 
 /* Cycles of copying a piece of a vector at most to a panel, and of storing a vector of results:
