@@ -159,6 +159,27 @@ struct fc_dw_plane {
 };
 typedef void fc_dw_plane_fn(const struct fc_dw_plane *);
 
+/* From images where they stand, size 3 or 5 and stride 1 or 2, for z < planes:
+ * y[z * y_plane + r * y_row + q] = activation(bias[z] + sum x[z * x_plane][r * stride - top + i]
+ * [q * stride - left + j] * w[(z * size + i) * size + j] + residual[z * r_plane + r * r_row + q]),
+ * i, j < size.  Pixels outside of `height` rows, x_row apart, of `width` count as zeros and are not
+ * read.  sums is scratch for `rows` vectors.  residual may be y. */
+struct fc_dw_image {
+    const void *x;
+    int64_t x_plane, x_row, height, width, top, left;
+    const void *w;
+    const void *bias; /* or NULL */
+    int64_t size, stride;
+    void *y;
+    int64_t y_plane, y_row;
+    const void *residual; /* or NULL */
+    int64_t r_plane, r_row;
+    int64_t planes, rows, cols;
+    struct fc_act act;
+    void *sums;
+};
+typedef void fc_dw_image_fn(const struct fc_dw_image *);
+
 /* Depthwise, channels last: `pixels` neighbouring outputs of one row, all channels.  Output channel
  * k = c * multiplier + t of pixel q is
  * y[q * y_pixel + k] = activation(bias[k] + sum x[q * x_pixel + i * x_row + j * x_col + c] *
@@ -347,6 +368,7 @@ struct fc_family {
     const struct fc_wino *wino_43, *wino_23, *wino_25; /* F(m, r); NULL: not built */
     int dw_rows;                                       /* output rows that share loads */
     fc_dw_plane_fn *dw_plane;
+    fc_dw_image_fn *dw_image;
     fc_dw_pixel_fn *dw_pixel;
     fc_pool_plane_fn *max_plane, *avg_plane;
     fc_pool_pixels_fn *max_pixels, *avg_pixels;

@@ -1,8 +1,14 @@
 /* Depthwise convolution: every input channel has windows of its own (groups == channels), and any
  * number of them.
  *
- * NCHW: vectors run along the width.  A band of one channel's rows is copied to a padded slab in
- * L1, split by phase of the stride, so that the kernel knows neither borders nor strides:
+ * NCHW: vectors run along the width.  Windows of 3 x 3 and 5 x 5 with a stride of 1 or 2 read the
+ * image where it stands, for there are kernels that know borders and strides:
+ *
+ *   for item: an image, a channel, a band of output rows                  (parallel, claimed)
+ *       for each window of the channel: all rows of the band
+ *
+ * For any other a band of one channel's rows is copied to a padded slab in L1, split by phase of
+ * the stride, so that the kernel knows neither:
  *
  *   for item: an image, a channel or some small ones, a band of output rows    (parallel, claimed)
  *       pack the band's input rows
@@ -25,7 +31,8 @@
 
 /* Block sizes, the plan's own. */
 struct blocking {
-    int64_t item_rows;     /* output rows packed at once */
+    int in_place;          /* the image is read where it stands, and there is no slab */
+    int64_t item_rows;     /* output rows of an item; packed at once if there is a slab */
     int64_t bands;         /* bands of item_rows in one channel */
     int64_t item_channels; /* channels packed at once */
     int64_t row_gap;       /* input rows from one slab row to the next */
@@ -40,6 +47,10 @@ static const int64_t SLAB_BYTES = 32 << 10;
 /* Small planes are packed several at a time, as much as this: a vector that is read across two that
  * are still on their way to L1 waits for them. */
 static const int64_t GROUP_BYTES = 12 << 10;
+/* Rows that are read where they stand, a column of vectors at a time: those of a band, which hold
+ * the next columns as well and are to stay in cache until then, and those of small planes that are
+ * taken together and share what is worked out for a column. */
+static const int64_t BAND_BYTES = 32 << 10, PLANES_BYTES = 4 << 10;
 /* With a wide dilation neighbouring output rows share no input, and a slab with the rows between
  * would grow with it: above this, half of a common L2, one output row at a time is packed. */
 static const int64_t SHARED_SLAB_BYTES = 512 << 10;
@@ -62,6 +73,14 @@ static int64_t slab_row_of(const fc_plan *p, int64_t *width)
     return *width > limit / d->stride[1] ? limit + 1 : *width * d->stride[1];
 }
 
+/* Whether there is a kernel that reads the image where it stands. */
+static int reads_in_place(const fc_conv_desc *d)
+{
+    return !d->channels_last && d->dtype != FC_FLOAT16 && d->kh == d->kw &&
+           (d->kh == 3 || d->kh == 5) && d->dilation[0] == 1 && d->dilation[1] == 1 &&
+           d->stride[0] == d->stride[1] && d->stride[0] <= 2;
+}
+
 /* Slab rows that `rows` > 1 output rows read, the kernel's own rounding included; or more than
  * `limit`. */
 static int64_t slab_rows_of(const fc_plan *p, int64_t rows, int64_t limit)
@@ -82,7 +101,7 @@ static const char *depthwise_supports(const fc_plan *p)
         return "depthwise needs as many groups as input channels";
     if (d->kh * d->kw > (int64_t)1 << 20)
         return "depthwise serves windows of up to 2^20 taps";
-    if (d->channels_last)
+    if (d->channels_last || reads_in_place(d))
         return NULL;
     if (d->stride[1] > 64)
         return "depthwise serves strides up to 64 along the width";
@@ -100,7 +119,7 @@ static void depthwise_count(const fc_plan *p, double work[FC_WORK_COUNT])
     const int64_t vl = p->family->vl, line = d->channels_last ? d->c : p->ow;
     /* Lanes that the last vector of a row, or of the channels, leaves empty are paid for. */
     const double filled = (double)line / (double)fc_ceil_div(line, vl);
-    if (!d->channels_last) {
+    if (!d->channels_last && !reads_in_place(d)) {
         int64_t width = 0;
         slab_row_of(p, &width);
         work[FC_WORK_SLAB] += fc_slab_vectors(p, width);
@@ -124,6 +143,23 @@ static fc_status prepare_pixels(fc_plan *p)
 static size_t converted_bytes(const fc_plan *p)
 {
     return p->desc.dtype == FC_FLOAT16 ? fc_align((size_t)p->desc.w * sizeof(float)) : 0;
+}
+
+static fc_status prepare_images(fc_plan *p)
+{
+    const fc_conv_desc *d = &p->desc;
+    struct blocking *b = p->blocking;
+    const int64_t size = (int64_t)p->element_bytes, row = d->w * d->stride[0] * size;
+    b->in_place = 1;
+    b->item_rows = fc_min(p->oh, fc_max(BAND_BYTES / row, 8));
+    b->bands = fc_ceil_div(p->oh, b->item_rows);
+    b->item_channels = fc_max(1, fc_min(d->c, PLANES_BYTES / row / p->oh));
+    p->packed_bytes = fc_align((size_t)(d->k * d->kh * d->kw * size));
+    p->scratch_bytes = fc_align((size_t)(b->item_rows * p->family->vl * size)); /* sums */
+    snprintf(p->blocking_text, sizeof p->blocking_text,
+             "%lld of %lld output rows of %lld channels, read where they stand",
+             (long long)b->item_rows, (long long)p->oh, (long long)b->item_channels);
+    return FC_OK;
 }
 
 static fc_status prepare_planes(fc_plan *p)
@@ -180,7 +216,9 @@ static fc_status prepare_planes(fc_plan *p)
 
 static fc_status depthwise_prepare(fc_plan *p)
 {
-    return p->desc.channels_last ? prepare_pixels(p) : prepare_planes(p);
+    if (p->desc.channels_last)
+        return prepare_pixels(p);
+    return reads_in_place(&p->desc) ? prepare_images(p) : prepare_planes(p);
 }
 
 /* NCHW: as they are.  NHWC: [copy of the window][tap][channel], channels padded to whole vectors.
@@ -230,6 +268,49 @@ static double bias_at(const fc_plan *p, const void *bias, int64_t k)
     default:
         p->kernels->half_to_float((const uint16_t *)bias + k, &value, 1);
         return value;
+    }
+}
+
+static void run_images(const fc_plan *p, const struct fc_conv_io *io)
+{
+    const fc_conv_desc *d = &p->desc;
+    const struct blocking *b = p->blocking;
+    const int64_t copies = p->kg, size = (int64_t)p->element_bytes;
+    const int64_t groups = fc_ceil_div(d->c, b->item_channels), items = d->n * groups * b->bands;
+    const int64_t claim = fc_claim(p->seconds, items, io->threads);
+    (void)claim;
+#pragma omp parallel for num_threads(io->threads) if (io->threads > 1) schedule(dynamic, claim)
+    for (int64_t item = 0; item < items; item++) {
+        const int64_t band = item % b->bands, group = item / b->bands % groups;
+        const int64_t image = item / b->bands / groups, row0 = band * b->item_rows;
+        const int64_t c0 = group * b->item_channels;
+        const int64_t c1 = fc_min(c0 + b->item_channels, d->c);
+        struct fc_dw_image call = {.x_row = io->x.h,
+                                   .x_plane = copies == 1 ? io->x.c : 0,
+                                   .height = d->h,
+                                   .width = d->w,
+                                   .top = d->pad[0] - row0 * d->stride[0],
+                                   .left = d->pad[2],
+                                   .size = d->kh,
+                                   .stride = d->stride[0],
+                                   .y_plane = io->y.c,
+                                   .y_row = io->y.h,
+                                   .r_plane = io->residual.c,
+                                   .r_row = io->residual.h,
+                                   .planes = copies == 1 ? c1 - c0 : copies,
+                                   .rows = fc_min(b->item_rows, p->oh - row0),
+                                   .cols = p->ow,
+                                   .act = act_of(p),
+                                   .sums =
+                                       io->scratch + (size_t)fc_thread_index() * p->scratch_bytes};
+        for (int64_t k = c0 * copies; k < c1 * copies; k += call.planes) {
+            call.x = element(p, &io->x, image, k / copies, 0);
+            call.w = (const char *)io->packed + k * d->kh * d->kw * size;
+            call.bias = io->bias ? (const char *)io->bias + k * size : NULL;
+            call.y = element(p, &io->y, image, k, row0);
+            call.residual = io->residual.data ? element(p, &io->residual, image, k, row0) : NULL;
+            p->family->dw_image(&call);
+        }
     }
 }
 
@@ -452,8 +533,11 @@ static void run_rows(const fc_plan *p, const struct fc_conv_io *io)
 
 static void depthwise_run(const fc_plan *p, const struct fc_conv_io *io)
 {
+    const struct blocking *b = p->blocking;
     if (p->desc.channels_last)
         run_rows(p, io);
+    else if (b->in_place)
+        run_images(p, io);
     else
         run_planes(p, io);
 }
