@@ -62,7 +62,7 @@ static double line_multiplies(const fc_plan *p, int64_t pixels)
     const int64_t wide = p->family->line_vectors, each = p->family->line_channels;
     const int64_t singles = singles_of(p, pixels);
     const int64_t vectors = fc_ceil_div(pixels - singles, p->family->vl),
-                  lone = wide > 1 ? vectors % wide : 0;
+                  lone = wide > 1 && vectors % wide == 1;
     return ((double)(vectors - lone) + LONE_FACTOR * (double)lone +
             SINGLE_FACTOR * (double)singles) *
            (double)(fc_ceil_div(p->kg, each) * each);
