@@ -181,6 +181,44 @@ def test_long_windows_of_few_channels(convolve, kernel, stride, dilation, channe
     expected.assert_conv(y, x, weight, algorithm="direct", **form)
 
 
+@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("padding", [0, 1, ((0, 7), (6, 0)), ((3, 2), (19, 18))])
+@pytest.mark.parametrize("shape", [(5, 5), (7, 8), (6, 17), (13, 31), (9, 70), (300, 36)])
+def test_square_windows_of_one_channel(convolve, size, stride, padding, shape, rng):
+    """They read the image where it stands: NaNs around it and between its rows must not matter."""
+    frame = np.full((2, 4, shape[0] + 3, shape[1] + 5), np.nan, np.float32)
+    x = frame[:, :3, 1 : 1 + shape[0], 2 : 2 + shape[1]]
+    x[...] = random(rng, *x.shape)
+    form = {"stride": stride, "padding": padding, "groups": 3, "algorithm": "depthwise"}
+    for copies in (1, 2):
+        weight, bias = random(rng, 3 * copies, 1, size, size), random(rng, 3 * copies)
+        plain = convolve(x, weight, bias, **form)
+        expected.assert_conv(plain, x, weight, bias, **form)
+        residual = random(rng, *plain.shape)
+        fused = {"residual": residual, "activation": "silu", **form}
+        y = convolve(x, weight, bias, **fused)
+        expected.assert_conv(y, x, weight, bias, **fused)
+        assert convolve(x, weight, bias, out=residual, **fused).tobytes() == y.tobytes()
+        clipped = convolve(x, weight, bias, activation="relu6", **form)
+        assert np.array_equal(clipped, plain.clip(0, 6))
+
+
+@pytest.mark.parametrize("channels", [3, 8, 17])
+@pytest.mark.parametrize("width", [*range(7, 27), 31, 41, 47])
+def test_rests_of_lines(convolve, channels, width, rng):
+    """What whole vectors of pixels leave over is taken together, whatever it is."""
+    x, weight, bias = (
+        random(rng, 1, 5, 4, width),
+        random(rng, channels, 5, 1, 3),
+        random(rng, channels),
+    )
+    for dtype in ("float32", "float64"):
+        arrays = x.astype(dtype), weight.astype(dtype), bias.astype(dtype)
+        y = convolve(*arrays, algorithm="direct")
+        expected.assert_conv(y, *arrays, algorithm="direct")
+
+
 @pytest.mark.parametrize("width", [15, 16, 17, 18, 33, 49, 50])
 @pytest.mark.parametrize("rows", [1, 5])
 def test_every_other_pixel(convolve, width, rows, rng):
