@@ -76,12 +76,12 @@ static const char *supports(const fc_plan *p, const struct fc_wino *wino, int64_
         return "it computes in float32";
     if (!wino)
         return "this level has no vectors for it";
-    if (d->kh != r || d->kw != r)
-        return wrong_window;
     if (d->stride[0] != 1 || d->stride[1] != 1)
         return "it takes stride 1";
     if (d->dilation[0] > DILATION_MAX || d->dilation[1] > DILATION_MAX)
         return "it takes dilations up to 16";
+    if (d->kh != r || d->kw != r)
+        return wrong_window;
     const int64_t points = (wino->m + r - 1) * (wino->m + r - 1);
     if (d->cg > V_BYTES_MAX / (points * (int64_t)sizeof(float)) / DILATION_MAX)
         return "its transformed input does not fit 5 MB";

@@ -79,7 +79,10 @@ fc_status fc_out_size(const char *axis, int64_t size, int64_t pad_begin, int64_t
         return fc_fail(error, FC_INVALID,
                        "kernel of %lld with dilation %lld along the %s is too large",
                        (long long)kernel, (long long)dilation, axis);
-    if (size > SIZE_MAX_AXIS || pad_begin > SIZE_MAX_AXIS || pad_end > SIZE_MAX_AXIS ||
+    if (size > SIZE_MAX_AXIS)
+        return fc_fail(error, FC_INVALID, "input of %lld along the %s is too large",
+                       (long long)size, axis);
+    if (pad_begin > SIZE_MAX_AXIS || pad_end > SIZE_MAX_AXIS ||
         (padded = size + pad_begin + pad_end) > SIZE_MAX_AXIS)
         return fc_fail(error, FC_INVALID,
                        "padding %lld and %lld along the %s makes an input of %lld too large",

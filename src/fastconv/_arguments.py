@@ -113,9 +113,11 @@ def pair(name: str, value: object) -> tuple[int, int]:
 
 def shape(name: str, value: object) -> tuple[int, ...]:
     """Return the shape of an array from a sequence of ints."""
+    if isinstance(value, np.ndarray) and value.ndim != 1:
+        raise TypeError(f"{name} must be a shape, got an array of shape {value.shape}")
     if not _is_sequence(value):
         raise TypeError(f"{name} must be a sequence of integers, got {_shown(value)}")
-    sizes = tuple([integer(name, size) for size in value])
+    sizes = tuple([integer(name, size, "a sequence of integers") for size in value])
     if min(sizes, default=0) < 0:
         raise ValueError(f"{name} must not hold negative sizes, got {_shown(sizes)}")
     return sizes
