@@ -185,23 +185,47 @@ def test_long_windows_of_few_channels(convolve, kernel, stride, dilation, channe
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("padding", [0, 1, ((0, 7), (6, 0)), ((3, 2), (19, 18))])
 @pytest.mark.parametrize("shape", [(5, 5), (7, 8), (6, 17), (13, 31), (9, 70), (300, 36)])
-def test_square_windows_of_one_channel(convolve, size, stride, padding, shape, rng):
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_square_windows_per_channel(convolve, size, stride, padding, shape, dtype, rng):
     """They read the image where it stands: NaNs around it and between its rows must not matter."""
-    frame = np.full((2, 4, shape[0] + 3, shape[1] + 5), np.nan, np.float32)
-    x = frame[:, :3, 1 : 1 + shape[0], 2 : 2 + shape[1]]
+    c = 43 if shape == (5, 5) else 3  # 43 are more than are taken together
+    frame = np.full((1, c + 1, shape[0] + 3, shape[1] + 5), np.nan, dtype)
+    x = frame[:, :c, 1 : 1 + shape[0], 2 : 2 + shape[1]]
     x[...] = random(rng, *x.shape)
-    form = {"stride": stride, "padding": padding, "groups": 3, "algorithm": "depthwise"}
+    form = {"stride": stride, "padding": padding, "groups": c, "algorithm": "depthwise"}
     for copies in (1, 2):
-        weight, bias = random(rng, 3 * copies, 1, size, size), random(rng, 3 * copies)
+        weight = random(rng, c * copies, 1, size, size, dtype=dtype)
+        bias = random(rng, c * copies, dtype=dtype)
         plain = convolve(x, weight, bias, **form)
         expected.assert_conv(plain, x, weight, bias, **form)
-        residual = random(rng, *plain.shape)
+        residual = random(rng, *plain.shape, dtype=dtype)
         fused = {"residual": residual, "activation": "silu", **form}
         y = convolve(x, weight, bias, **fused)
         expected.assert_conv(y, x, weight, bias, **fused)
         assert convolve(x, weight, bias, out=residual, **fused).tobytes() == y.tobytes()
         clipped = convolve(x, weight, bias, activation="relu6", **form)
         assert np.array_equal(clipped, plain.clip(0, 6))
+
+
+@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_an_infinite_weight_meets_the_padding(convolve, size, stride, rng):
+    """Zeros above, below and beside the image take part in the sums, and inf * 0 is NaN."""
+    x, weight = random(rng, 1, 6, 9, 21), random(rng, 6, 1, size, size)
+    weight[:, :, 0, 0] = np.inf
+    form = {"stride": stride, "padding": size // 2, "groups": 6}
+    y = convolve(x, weight, algorithm="depthwise", **form)
+    assert np.isnan(y[:, :, 0]).all()
+    assert np.isnan(y[:, :, :, 0]).all()
+    assert np.array_equal(np.isnan(y), np.isnan(convolve(x, weight, algorithm="im2col", **form)))
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_stride_of_a_lone_row_is_never_taken(convolve, stride, rng):
+    row, weight = random(rng, 1, 2, 1, 19), random(rng, 2, 1, 3, 3)
+    x = np.lib.stride_tricks.as_strided(row, row.shape, (*row.strides[:2], 2**60, 4))
+    form = {"stride": stride, "padding": 1, "groups": 2, "algorithm": "depthwise"}
+    assert np.array_equal(convolve(x, weight, **form), convolve(row, weight, **form))
 
 
 @pytest.mark.parametrize("channels", [3, 8, 17])

@@ -159,16 +159,17 @@ struct fc_dw_plane {
 };
 typedef void fc_dw_plane_fn(const struct fc_dw_plane *);
 
-/* From images where they stand, size 3 or 5 and stride 1 or 2, for z < planes:
+/* Depthwise, planes where they stand: windows of size 3 or 5 with stride 1 or 2.  For z < planes
  * y[z * y_plane + r * y_row + q] = activation(bias[z] + sum x[z * x_plane][r * stride - top + i]
  * [q * stride - left + j] * w[(z * size + i) * size + j] + residual[z * r_plane + r * r_row + q]),
- * i, j < size.  Pixels outside of `height` rows, x_row apart, of `width` count as zeros and are not
- * read.  sums is scratch for `rows` vectors.  residual may be y. */
+ * i, j < size.  top may be negative.  Pixels outside of `height` rows, x_row apart, of `width`
+ * count as zeros and are not read.  residual may be y. */
 struct fc_dw_image {
     const void *x;
     int64_t x_plane, x_row, height, width, top, left;
+    const void *zeros; /* `width` of them */
     const void *w;
-    const void *bias; /* or NULL */
+    const void *bias; /* T, or NULL */
     int64_t size, stride;
     void *y;
     int64_t y_plane, y_row;
@@ -176,7 +177,8 @@ struct fc_dw_image {
     int64_t r_plane, r_row;
     int64_t planes, rows, cols;
     struct fc_act act;
-    void *sums;
+    int half;   /* y and residual hold float16 (float family only) */
+    void *sums; /* scratch for `rows` vectors */
 };
 typedef void fc_dw_image_fn(const struct fc_dw_image *);
 
@@ -366,7 +368,7 @@ struct fc_family {
     fc_panel_fn *panel;
     fc_weights_fn *weights;
     const struct fc_wino *wino_43, *wino_23, *wino_25; /* F(m, r); NULL: not built */
-    int dw_rows;                                       /* output rows that share loads */
+    int dw_rows;                                       /* output rows at a time from a slab */
     fc_dw_plane_fn *dw_plane;
     fc_dw_image_fn *dw_image;
     fc_dw_pixel_fn *dw_pixel;

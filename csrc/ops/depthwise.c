@@ -1,14 +1,9 @@
 /* Depthwise convolution: every input channel has windows of its own (groups == channels), and any
  * number of them.
  *
- * NCHW: vectors run along the width.  Windows of 3 x 3 and 5 x 5 with a stride of 1 or 2 read the
- * image where it stands, for there are kernels that know borders and strides:
- *
- *   for item: an image, a channel, a band of output rows                  (parallel, claimed)
- *       for each window of the channel: all rows of the band
- *
- * For any other a band of one channel's rows is copied to a padded slab in L1, split by phase of
- * the stride, so that the kernel knows neither:
+ * NCHW: vectors run along the width.  Most square windows read the image where it stands
+ * (depthwise_images.c).  For any other a band of one channel's rows is copied to a padded slab in
+ * L1, split by phase of the stride, so that the kernel knows neither borders nor strides:
  *
  *   for item: an image, a channel or some small ones, a band of output rows    (parallel, claimed)
  *       pack the band's input rows
@@ -19,38 +14,20 @@
  *
  *   for item: an image, some output rows                                  (parallel, claimed)
  *       for row: left border, interior, right border */
+#include "ops/depthwise.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "base/checked.h"
 #include "base/memory.h"
-#include "kernels/kernels.h"
-#include "ops/ops.h"
 #include "ops/parallel.h"
 #include "ops/slab.h"
-
-/* Block sizes, the plan's own. */
-struct blocking {
-    int in_place;          /* the image is read where it stands, and there is no slab */
-    int64_t item_rows;     /* output rows of an item; packed at once if there is a slab */
-    int64_t bands;         /* bands of item_rows in one channel */
-    int64_t item_channels; /* channels packed at once */
-    int64_t row_gap;       /* input rows from one slab row to the next */
-    int64_t slab_rows;
-    int64_t slab_row;   /* elements in a packed row: all phases */
-    int64_t slab_width; /* columns of one phase */
-    uint64_t phases;
-};
 
 /* A slab that stays in L1 (32 KB at least, 48 KB on newer cores) beside the output's lines. */
 static const int64_t SLAB_BYTES = 32 << 10;
 /* Small planes are packed several at a time, as much as this: a vector that is read across two that
  * are still on their way to L1 waits for them. */
 static const int64_t GROUP_BYTES = 12 << 10;
-/* Rows that are read where they stand, a column of vectors at a time: those of a band, which hold
- * the next columns as well and are to stay in cache until then, and those of small planes that are
- * taken together and share what is worked out for a column. */
-static const int64_t BAND_BYTES = 32 << 10, PLANES_BYTES = 4 << 10;
 /* With a wide dilation neighbouring output rows share no input, and a slab with the rows between
  * would grow with it: above this, half of a common L2, one output row at a time is packed. */
 static const int64_t SHARED_SLAB_BYTES = 512 << 10;
@@ -73,14 +50,6 @@ static int64_t slab_row_of(const fc_plan *p, int64_t *width)
     return *width > limit / d->stride[1] ? limit + 1 : *width * d->stride[1];
 }
 
-/* Whether there is a kernel that reads the image where it stands. */
-static int reads_in_place(const fc_conv_desc *d)
-{
-    return !d->channels_last && d->dtype != FC_FLOAT16 && d->kh == d->kw &&
-           (d->kh == 3 || d->kh == 5) && d->dilation[0] == 1 && d->dilation[1] == 1 &&
-           d->stride[0] == d->stride[1] && d->stride[0] <= 2;
-}
-
 /* Slab rows that `rows` > 1 output rows read, the kernel's own rounding included; or more than
  * `limit`. */
 static int64_t slab_rows_of(const fc_plan *p, int64_t rows, int64_t limit)
@@ -101,7 +70,7 @@ static const char *depthwise_supports(const fc_plan *p)
         return "depthwise needs as many groups as input channels";
     if (d->kh * d->kw > (int64_t)1 << 20)
         return "depthwise serves windows of up to 2^20 taps";
-    if (d->channels_last || reads_in_place(d))
+    if (d->channels_last || fc_dw_in_place(d))
         return NULL;
     if (d->stride[1] > 64)
         return "depthwise serves strides up to 64 along the width";
@@ -119,7 +88,7 @@ static void depthwise_count(const fc_plan *p, double work[FC_WORK_COUNT])
     const int64_t vl = p->family->vl, line = d->channels_last ? d->c : p->ow;
     /* Lanes that the last vector of a row, or of the channels, leaves empty are paid for. */
     const double filled = (double)line / (double)fc_ceil_div(line, vl);
-    if (!d->channels_last && !reads_in_place(d)) {
+    if (!d->channels_last && !fc_dw_in_place(d)) {
         int64_t width = 0;
         slab_row_of(p, &width);
         work[FC_WORK_SLAB] += fc_slab_vectors(p, width);
@@ -145,27 +114,10 @@ static size_t converted_bytes(const fc_plan *p)
     return p->desc.dtype == FC_FLOAT16 ? fc_align((size_t)p->desc.w * sizeof(float)) : 0;
 }
 
-static fc_status prepare_images(fc_plan *p)
-{
-    const fc_conv_desc *d = &p->desc;
-    struct blocking *b = p->blocking;
-    const int64_t size = (int64_t)p->element_bytes, row = d->w * d->stride[0] * size;
-    b->in_place = 1;
-    b->item_rows = fc_min(p->oh, fc_max(BAND_BYTES / row, 8));
-    b->bands = fc_ceil_div(p->oh, b->item_rows);
-    b->item_channels = fc_max(1, fc_min(d->c, PLANES_BYTES / row / p->oh));
-    p->packed_bytes = fc_align((size_t)(d->k * d->kh * d->kw * size));
-    p->scratch_bytes = fc_align((size_t)(b->item_rows * p->family->vl * size)); /* sums */
-    snprintf(p->blocking_text, sizeof p->blocking_text,
-             "%lld of %lld output rows of %lld channels, read where they stand",
-             (long long)b->item_rows, (long long)p->oh, (long long)b->item_channels);
-    return FC_OK;
-}
-
 static fc_status prepare_planes(fc_plan *p)
 {
     const fc_conv_desc *d = &p->desc;
-    struct blocking *b = p->blocking;
+    struct fc_dw_blocking *b = p->blocking;
     const int64_t shared = p->family->dw_rows, sw = d->stride[1], dw = d->dilation[1];
     b->slab_row = slab_row_of(p, &b->slab_width);
     const int64_t row_bytes = b->slab_row * (int64_t)p->element_bytes;
@@ -218,7 +170,7 @@ static fc_status depthwise_prepare(fc_plan *p)
 {
     if (p->desc.channels_last)
         return prepare_pixels(p);
-    return reads_in_place(&p->desc) ? prepare_images(p) : prepare_planes(p);
+    return fc_dw_in_place(&p->desc) ? fc_dw_prepare_images(p) : prepare_planes(p);
 }
 
 /* NCHW: as they are.  NHWC: [copy of the window][tap][channel], channels padded to whole vectors.
@@ -243,18 +195,6 @@ static void depthwise_pack(const fc_plan *p, const void *weight, void *packed)
 
 /* ---- running ---- */
 
-static struct fc_act act_of(const fc_plan *p)
-{
-    const fc_activation *a = &p->desc.activation;
-    return (struct fc_act){(int)a->kind, a->a, a->b};
-}
-
-/* Where element (image, channel, row) of an array lies. */
-static char *element(const fc_plan *p, const fc_array *a, int64_t image, int64_t c, int64_t row)
-{
-    return (char *)a->data + (image * a->n + c * a->c + row * a->h) * (int64_t)p->io_bytes;
-}
-
 static double bias_at(const fc_plan *p, const void *bias, int64_t k)
 {
     float value;
@@ -271,49 +211,6 @@ static double bias_at(const fc_plan *p, const void *bias, int64_t k)
     }
 }
 
-static void run_images(const fc_plan *p, const struct fc_conv_io *io)
-{
-    const fc_conv_desc *d = &p->desc;
-    const struct blocking *b = p->blocking;
-    const int64_t copies = p->kg, size = (int64_t)p->element_bytes;
-    const int64_t groups = fc_ceil_div(d->c, b->item_channels), items = d->n * groups * b->bands;
-    const int64_t claim = fc_claim(p->seconds, items, io->threads);
-    (void)claim;
-#pragma omp parallel for num_threads(io->threads) if (io->threads > 1) schedule(dynamic, claim)
-    for (int64_t item = 0; item < items; item++) {
-        const int64_t band = item % b->bands, group = item / b->bands % groups;
-        const int64_t image = item / b->bands / groups, row0 = band * b->item_rows;
-        const int64_t c0 = group * b->item_channels;
-        const int64_t c1 = fc_min(c0 + b->item_channels, d->c);
-        struct fc_dw_image call = {.x_row = io->x.h,
-                                   .x_plane = copies == 1 ? io->x.c : 0,
-                                   .height = d->h,
-                                   .width = d->w,
-                                   .top = d->pad[0] - row0 * d->stride[0],
-                                   .left = d->pad[2],
-                                   .size = d->kh,
-                                   .stride = d->stride[0],
-                                   .y_plane = io->y.c,
-                                   .y_row = io->y.h,
-                                   .r_plane = io->residual.c,
-                                   .r_row = io->residual.h,
-                                   .planes = copies == 1 ? c1 - c0 : copies,
-                                   .rows = fc_min(b->item_rows, p->oh - row0),
-                                   .cols = p->ow,
-                                   .act = act_of(p),
-                                   .sums =
-                                       io->scratch + (size_t)fc_thread_index() * p->scratch_bytes};
-        for (int64_t k = c0 * copies; k < c1 * copies; k += call.planes) {
-            call.x = element(p, &io->x, image, k / copies, 0);
-            call.w = (const char *)io->packed + k * d->kh * d->kw * size;
-            call.bias = io->bias ? (const char *)io->bias + k * size : NULL;
-            call.y = element(p, &io->y, image, k, row0);
-            call.residual = io->residual.data ? element(p, &io->residual, image, k, row0) : NULL;
-            p->family->dw_image(&call);
-        }
-    }
-}
-
 /* How the input rows of a band are packed; each channel fills in the rest of the slab: a copy of it
  * took longer than packing the rows of a small plane. */
 struct packing {
@@ -326,7 +223,7 @@ static struct packing packing_of(const fc_plan *p, const struct fc_conv_io *io, 
                                  int64_t rows)
 {
     const fc_conv_desc *d = &p->desc;
-    const struct blocking *b = p->blocking;
+    const struct fc_dw_blocking *b = p->blocking;
     const int64_t first = row0 * d->stride[0] - d->pad[0], gap = b->row_gap;
     const int64_t wanted = b->item_rows == 1
                                ? b->slab_rows
@@ -362,7 +259,7 @@ static void pack_plane(const fc_plan *p, const struct fc_conv_io *io, struct pac
                        int64_t image, int64_t c, char *slab_data, float *converted)
 {
     const fc_conv_desc *d = &p->desc;
-    const struct blocking *b = p->blocking;
+    const struct fc_dw_blocking *b = p->blocking;
     const int64_t row_bytes = b->slab_row * (int64_t)p->element_bytes;
     const int64_t begin = packing->begin, end = packing->end;
     struct fc_slab *const slab = &packing->slab;
@@ -379,7 +276,7 @@ static void pack_plane(const fc_plan *p, const struct fc_conv_io *io, struct pac
     }
     if (begin == end)
         return;
-    const char *src = element(p, &io->x, image, c, packing->first);
+    const char *src = fc_dw_element(p, &io->x, image, c, packing->first);
     slab->dst = slab_data + begin * row_bytes;
     if (d->dtype != FC_FLOAT16) {
         slab->src = src;
@@ -401,10 +298,9 @@ static void pack_plane(const fc_plan *p, const struct fc_conv_io *io, struct pac
 static void run_planes(const fc_plan *p, const struct fc_conv_io *io)
 {
     const fc_conv_desc *d = &p->desc;
-    const struct blocking *b = p->blocking;
+    const struct fc_dw_blocking *b = p->blocking;
     const int64_t taps = d->kh * d->kw, copies = p->kg;
-    const int64_t groups = fc_ceil_div(d->c, b->item_channels), items = d->n * groups * b->bands;
-    const int64_t claim = fc_claim(p->seconds, items, io->threads);
+    const int64_t items = fc_dw_item_count(p), claim = fc_claim(p->seconds, items, io->threads);
     const size_t slabs_bytes = p->scratch_bytes - converted_bytes(p);
     const size_t slab_bytes = slabs_bytes / (size_t)b->item_channels;
     (void)claim;
@@ -421,29 +317,27 @@ static void run_planes(const fc_plan *p, const struct fc_conv_io *io)
                                     .y_row = io->y.h,
                                     .r_row = io->residual.h,
                                     .cols = p->ow,
-                                    .act = act_of(p),
+                                    .act = fc_dw_act_of(p),
                                     .half = d->dtype == FC_FLOAT16};
         /* The zeros around the image; and rows that the kernel reads and drops must not hold
          * denormals by chance, for they are slow. */
         memset(slabs, 0, slabs_bytes);
 #pragma omp for schedule(dynamic, claim)
-        for (int64_t item = 0; item < items; item++) {
-            const int64_t band = item % b->bands, group = item / b->bands % groups;
-            const int64_t image = item / b->bands / groups, row0 = band * b->item_rows;
-            const int64_t c0 = group * b->item_channels;
-            const int64_t c1 = fc_min(c0 + b->item_channels, d->c);
-            plane.rows = fc_min(b->item_rows, p->oh - row0);
-            struct packing packing = packing_of(p, io, row0, plane.rows);
-            for (int64_t c = c0; c < c1; c++)
-                pack_plane(p, io, &packing, image, c, slabs + (size_t)(c - c0) * slab_bytes,
-                           converted);
-            for (int64_t k = c0 * copies; k < c1 * copies; k++) {
-                plane.x = slabs + (size_t)(k / copies - c0) * slab_bytes;
+        for (int64_t i = 0; i < items; i++) {
+            const struct fc_dw_item item = fc_dw_item_of(p, i);
+            plane.rows = item.rows;
+            struct packing packing = packing_of(p, io, item.row0, item.rows);
+            for (int64_t c = item.c0; c < item.c1; c++)
+                pack_plane(p, io, &packing, item.image, c,
+                           slabs + (size_t)(c - item.c0) * slab_bytes, converted);
+            for (int64_t k = item.c0 * copies; k < item.c1 * copies; k++) {
+                plane.x = slabs + (size_t)(k / copies - item.c0) * slab_bytes;
                 plane.w = (const char *)io->packed + (size_t)(k * taps) * p->element_bytes;
                 plane.bias = bias_at(p, io->bias, k);
-                plane.y = element(p, &io->y, image, k, row0);
-                plane.residual =
-                    io->residual.data ? element(p, &io->residual, image, k, row0) : NULL;
+                plane.y = fc_dw_element(p, &io->y, item.image, k, item.row0);
+                plane.residual = io->residual.data
+                                     ? fc_dw_element(p, &io->residual, item.image, k, item.row0)
+                                     : NULL;
                 p->family->dw_plane(&plane);
             }
         }
@@ -483,7 +377,7 @@ static void run_row(const fc_plan *p, const struct fc_conv_io *io, int64_t image
     const int64_t i0 =
         rows.count ? (rows.first - (i * height.stride - height.before)) / height.dilation : 0;
     const struct fc_dw_pixel row = {
-        .x = element(p, &io->x, image, 0, rows.first),
+        .x = fc_dw_element(p, &io->x, image, 0, rows.first),
         .x_pixel = p->ow > 1 ? d->stride[1] * io->x.w : 0,
         .x_row = rows.count > 1 ? d->dilation[0] * io->x.h : 0,
         .w = (const char *)io->packed + i0 * d->kw * channels * size,
@@ -492,13 +386,13 @@ static void run_row(const fc_plan *p, const struct fc_conv_io *io, int64_t image
         .w_col = channels,
         .kh = rows.count,
         .bias = bias,
-        .y = element(p, &io->y, image, 0, i),
+        .y = fc_dw_element(p, &io->y, image, 0, i),
         .y_pixel = io->y.w,
-        .residual = io->residual.data ? element(p, &io->residual, image, 0, i) : NULL,
+        .residual = io->residual.data ? fc_dw_element(p, &io->residual, image, 0, i) : NULL,
         .r_pixel = io->residual.w,
         .channels = d->c,
         .multiplier = p->kg,
-        .act = act_of(p),
+        .act = fc_dw_act_of(p),
         .half = d->dtype == FC_FLOAT16};
     for (int64_t q = 0; q < p->ow;) {
         int64_t pixels = 1;
@@ -533,11 +427,10 @@ static void run_rows(const fc_plan *p, const struct fc_conv_io *io)
 
 static void depthwise_run(const fc_plan *p, const struct fc_conv_io *io)
 {
-    const struct blocking *b = p->blocking;
     if (p->desc.channels_last)
         run_rows(p, io);
-    else if (b->in_place)
-        run_images(p, io);
+    else if (fc_dw_in_place(&p->desc))
+        fc_dw_run_images(p, io);
     else
         run_planes(p, io);
 }
@@ -547,7 +440,7 @@ const struct fc_algorithm fc_depthwise = {
     .supports = depthwise_supports,
     .count = depthwise_count,
     .pack_seconds = 0.3e-9, /* a copy */
-    .blocking_bytes = sizeof(struct blocking),
+    .blocking_bytes = sizeof(struct fc_dw_blocking),
     .prepare = depthwise_prepare,
     .pack = depthwise_pack,
     .run = depthwise_run,

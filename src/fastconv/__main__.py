@@ -34,12 +34,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _exit() -> None:
     """Run as a program, which ends quietly when whoever reads its output has read enough."""
     try:
-        code = main()
-        sys.stdout.flush()
+        try:
+            code = main()
+        finally:
+            sys.stdout.flush()
     except BrokenPipeError:
-        # Python flushes once more as it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Python flushes once more as it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 1
+        else:
+            raise  # it was another pipe
     sys.exit(code)
 
 

@@ -117,7 +117,7 @@ def shape(name: str, value: object) -> tuple[int, ...]:
         raise TypeError(f"{name} must be a shape, got an array of shape {value.shape}")
     if not _is_sequence(value):
         raise TypeError(f"{name} must be a sequence of integers, got {_shown(value)}")
-    sizes = tuple([integer(name, size, "a sequence of integers") for size in value])
+    sizes = tuple([integer(f"each size of {name}", size) for size in value])
     if min(sizes, default=0) < 0:
         raise ValueError(f"{name} must not hold negative sizes, got {_shown(sizes)}")
     return sizes

@@ -1,0 +1,62 @@
+/* Depthwise convolution: what its ways share, and the way that reads images where they stand. */
+#ifndef FC_OPS_DEPTHWISE_H
+#define FC_OPS_DEPTHWISE_H
+
+#include "base/checked.h"
+#include "kernels/kernels.h"
+#include "ops/ops.h"
+
+/* Block sizes, the plan's own. */
+struct fc_dw_blocking {
+    int64_t item_rows;     /* output rows of an item */
+    int64_t bands;         /* bands of item_rows in one channel */
+    int64_t item_channels; /* channels of an item */
+    int64_t row_gap;       /* input rows from one slab row to the next */
+    int64_t slab_rows;
+    int64_t slab_row;   /* elements in a packed row: all phases */
+    int64_t slab_width; /* columns of one phase */
+    uint64_t phases;
+};
+
+/* What the threads claim: output rows of some channels of an image. */
+struct fc_dw_item {
+    int64_t image, c0, c1, row0, rows;
+};
+
+static inline struct fc_dw_item fc_dw_item_of(const fc_plan *p, int64_t i)
+{
+    const struct fc_dw_blocking *b = p->blocking;
+    const int64_t groups = fc_ceil_div(p->desc.c, b->item_channels);
+    const int64_t row0 = i % b->bands * b->item_rows, c0 = i / b->bands % groups * b->item_channels;
+    return (struct fc_dw_item){.image = i / b->bands / groups,
+                               .c0 = c0,
+                               .c1 = fc_min(c0 + b->item_channels, p->desc.c),
+                               .row0 = row0,
+                               .rows = fc_min(b->item_rows, p->oh - row0)};
+}
+
+static inline int64_t fc_dw_item_count(const fc_plan *p)
+{
+    const struct fc_dw_blocking *b = p->blocking;
+    return p->desc.n * fc_ceil_div(p->desc.c, b->item_channels) * b->bands;
+}
+
+static inline struct fc_act fc_dw_act_of(const fc_plan *p)
+{
+    const fc_activation *a = &p->desc.activation;
+    return (struct fc_act){(int)a->kind, a->a, a->b};
+}
+
+/* Where element (image, channel, row) of an array lies. */
+static inline char *fc_dw_element(const fc_plan *p, const fc_array *a, int64_t image, int64_t c,
+                                  int64_t row)
+{
+    return (char *)a->data + (image * a->n + c * a->c + row * a->h) * (int64_t)p->io_bytes;
+}
+
+/* Whether there is a kernel that reads the image where it stands. */
+int fc_dw_in_place(const fc_conv_desc *d);
+fc_status fc_dw_prepare_images(fc_plan *p);
+void fc_dw_run_images(const fc_plan *p, const struct fc_conv_io *io);
+
+#endif
