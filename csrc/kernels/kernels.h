@@ -167,7 +167,8 @@ typedef void fc_dw_plane_fn(const struct fc_dw_plane *);
 struct fc_dw_image {
     const void *x;
     int64_t x_plane, x_row, height, width, top, left;
-    const void *zeros; /* `width` of them */
+    const void *zeros; /* `width` of them, or NULL: rows outside are left out, all weights being
+                        * finite */
     const void *w;
     const void *bias; /* T, or NULL */
     int64_t size, stride;

@@ -180,6 +180,10 @@ static void depthwise_pack(const fc_plan *p, const void *weight, void *packed)
     const fc_conv_desc *d = &p->desc;
     const size_t size = p->element_bytes;
     const int64_t taps = d->kh * d->kw, copies = p->kg;
+    if (fc_dw_in_place(d)) {
+        fc_dw_pack_images(p, weight, packed);
+        return;
+    }
     if (!d->channels_last) {
         memcpy(packed, weight, (size_t)(d->k * taps) * size);
         return;

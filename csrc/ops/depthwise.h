@@ -57,6 +57,7 @@ static inline char *fc_dw_element(const fc_plan *p, const fc_array *a, int64_t i
 /* Whether there is a kernel that reads the image where it stands. */
 int fc_dw_in_place(const fc_conv_desc *d);
 fc_status fc_dw_prepare_images(fc_plan *p);
+void fc_dw_pack_images(const fc_plan *p, const void *weight, void *packed);
 void fc_dw_run_images(const fc_plan *p, const struct fc_conv_io *io);
 
 #endif

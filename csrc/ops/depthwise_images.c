@@ -50,6 +50,11 @@ static size_t sums_bytes(const fc_plan *p)
     return fc_align((size_t)(b->item_rows * p->family->vl) * p->element_bytes);
 }
 
+static size_t weights_bytes(const fc_plan *p)
+{
+    return (size_t)(p->desc.k * p->desc.kh * p->desc.kw) * p->element_bytes;
+}
+
 fc_status fc_dw_prepare_images(fc_plan *p)
 {
     const fc_conv_desc *d = &p->desc;
@@ -60,7 +65,7 @@ fc_status fc_dw_prepare_images(fc_plan *p)
     b->item_rows = fc_min(p->oh, rows);
     b->bands = fc_ceil_div(p->oh, b->item_rows);
     b->item_channels = fc_max(1, fc_min(d->c, PLANES_BYTES / row / p->oh));
-    p->packed_bytes = fc_align((size_t)(d->k * d->kh * d->kw * size));
+    p->packed_bytes = fc_align(weights_bytes(p)) + fc_align(sizeof(double));
     p->scratch_bytes = zeros_bytes(p) + sums_bytes(p);
     if (d->dtype == FC_FLOAT16)
         p->scratch_bytes +=
@@ -70,6 +75,23 @@ fc_status fc_dw_prepare_images(fc_plan *p)
              "%lld of %lld output rows of %lld channels, read where they stand",
              (long long)b->item_rows, (long long)p->oh, (long long)b->item_channels);
     return FC_OK;
+}
+
+/* The weights as they are, and behind them their sum. */
+void fc_dw_pack_images(const fc_plan *p, const void *weight, void *packed)
+{
+    const int64_t count = p->desc.k * p->desc.kh * p->desc.kw;
+    memcpy(packed, weight, weights_bytes(p));
+    *(double *)((char *)packed + fc_align(weights_bytes(p))) =
+        p->family->sum(weight, 1, count, count);
+}
+
+/* Whether rows of padding add nothing to any sum, so that they can be left out: an infinite weight
+ * makes them NaN.  A sum that overflows costs no more than these rows. */
+static int weights_are_finite(const fc_plan *p, const void *packed)
+{
+    const double sum = *(const double *)((const char *)packed + fc_align(weights_bytes(p)));
+    return sum * 0 == 0;
 }
 
 /* The item's input in float, for float16: the call reads that instead. */
@@ -97,7 +119,7 @@ void fc_dw_run_images(const fc_plan *p, const struct fc_conv_io *io)
     const fc_conv_desc *d = &p->desc;
     const int64_t taps = d->kh * d->kw, copies = p->kg, size = (int64_t)p->element_bytes;
     const int64_t items = fc_dw_item_count(p), claim = fc_claim(p->seconds, items, io->threads);
-    const int half = d->dtype == FC_FLOAT16;
+    const int half = d->dtype == FC_FLOAT16, finite = weights_are_finite(p, io->packed);
     (void)claim;
 #pragma omp parallel num_threads(io->threads) if (io -> threads > 1)
     {
@@ -117,7 +139,7 @@ void fc_dw_run_images(const fc_plan *p, const struct fc_conv_io *io)
                                        .width = d->w,
                                        .top = d->pad[0] - item.row0 * d->stride[0],
                                        .left = d->pad[2],
-                                       .zeros = zeros,
+                                       .zeros = finite ? NULL : zeros,
                                        .size = d->kh,
                                        .stride = d->stride[0],
                                        .y_plane = io->y.c,
