@@ -292,8 +292,8 @@ def innermost_loops(body):
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["f32", "f64"])
 @pytest.mark.parametrize("isa", [level for level, vectors in LEVELS.items() if vectors])
-def test_dense_accumulators_stay_in_registers(isa_object, isa, dtype):
-    """No loop that multiplies and adds touches the stack, in any dense tile or line."""
+def test_accumulators_stay_in_registers(isa_object, isa, dtype):
+    """No loop that multiplies and adds touches the stack: dense tiles, lines, depthwise 3 x 3."""
     bodies = functions(isa_object(isa))
     tiles = {
         symbol: int(tile[1]) * int(tile[2]) * LEVELS[isa]
@@ -301,6 +301,7 @@ def test_dense_accumulators_stay_in_registers(isa_object, isa, dtype):
         if (tile := re.fullmatch(rf"dense_(\d+)x(\d+)_{dtype}", symbol))
     }
     tiles[f"line_{dtype}"] = 8  # in its smallest loop
+    tiles[f"dw_3x3_{dtype}"] = 9  # of 5 x 5 the weights alone are more than the registers
     assert len(tiles) > 1, "no dense kernels found"
     spilling = []
     for symbol, accumulators in tiles.items():

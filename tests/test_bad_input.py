@@ -234,6 +234,16 @@ def test_out_that_overlaps_an_input(prepared):
     assert conv(x, out=memory[336:672].reshape(X.shape)).shape == X.shape
 
 
+def test_what_is_no_shape_is_named():
+    conv = fastconv.Conv2d(WEIGHT)
+    with pytest.raises(TypeError, match=r"must be a shape, got an array of shape \(2, 3\)"):
+        conv.explain(np.zeros((2, 3)))
+    with pytest.raises(TypeError, match=r"each size of input_shape must be an integer, got 2\.5"):
+        conv.explain((1, 2.5, 8, 8))
+    with pytest.raises(ValueError, match=f"^input of {2**62} along the height is too large"):
+        conv.explain((1, WEIGHT.shape[1], 2**62, 8))
+
+
 def test_conv2d_as_an_object_of_wrong_form():
     with pytest.raises(ValueError, match="input_shape"):
         fastconv.Conv2d(WEIGHT, input_shape=(6, 7))

@@ -401,6 +401,15 @@ def test_list_names_every_case():
     assert [line.split()[0] for line in lines] == [case.id for case in CASES]
 
 
+def test_a_listing_whose_reader_is_gone_ends_quietly():
+    command = [sys.executable, "-m", "fastconv", "bench", "--list"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (1, b"")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

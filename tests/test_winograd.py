@@ -53,5 +53,7 @@ def test_the_best_form_can_be_asked_for_by_the_common_name():
     assert case.plan("float32", algorithm="winograd").algorithm == "winograd_f43"
     with pytest.raises(ValueError, match=r"7x7 window.*it takes 3x3 windows, or .*5x5 windows"):
         Case(kh=7, kw=7, h=9).plan("float32", algorithm="winograd")
+    with pytest.raises(ValueError, match=r"groups?: it takes stride 1$"):
+        Case(kh=3, kw=3, h=9, stride=(2, 2)).plan("float32", algorithm="winograd")
     with pytest.raises(ValueError, match="it computes in float32"):
         case.plan("float64", algorithm="winograd")

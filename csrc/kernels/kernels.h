@@ -170,7 +170,7 @@ struct fc_dw_image {
     const void *zeros; /* `width` of them, or NULL: rows outside are left out, all weights being
                         * finite */
     const void *w;
-    const void *bias; /* T, or NULL */
+    const void *bias; /* T, one per plane */
     int64_t size, stride;
     void *y;
     int64_t y_plane, y_row;

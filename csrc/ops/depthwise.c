@@ -19,9 +19,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/memory.h"
 #include "ops/parallel.h"
 #include "ops/slab.h"
+#include "ops/target.h"
 
 /* A slab that stays in L1 (32 KB at least, 48 KB on newer cores) beside the output's lines. */
 static const int64_t SLAB_BYTES = 32 << 10;
@@ -102,7 +102,7 @@ static fc_status prepare_pixels(fc_plan *p)
     const int64_t taps = d->kh * d->kw, vl = p->family->vl;
     const int64_t channels = fc_ceil_div(d->c, vl) * vl;
     p->packed_bytes = fc_align((size_t)(p->kg * taps * channels) * p->element_bytes);
-    p->scratch_bytes = fc_align((size_t)d->k * p->element_bytes); /* bias */
+    p->scratch_bytes = fc_dw_bias_bytes(p);
     snprintf(p->blocking_text, sizeof p->blocking_text, "vectors of %d channels along the rows",
              (int)vl);
     return FC_OK;
@@ -418,12 +418,7 @@ static void run_rows(const fc_plan *p, const struct fc_conv_io *io)
     const int64_t claim = fc_claim(p->seconds, items, io->threads);
     (void)claim;
     char *bias = io->scratch;
-    if (d->dtype == FC_FLOAT16 && io->bias)
-        p->kernels->half_to_float(io->bias, (float *)bias, d->k);
-    else if (io->bias)
-        memcpy(bias, io->bias, (size_t)d->k * p->element_bytes);
-    else
-        memset(bias, 0, (size_t)d->k * p->element_bytes);
+    fc_load_bias(p, io->bias, 0, d->k, bias);
 #pragma omp parallel for num_threads(io->threads) if (io->threads > 1) schedule(dynamic, claim)
     for (int64_t item = 0; item < items; item++)
         run_row(p, io, item / p->oh, item % p->oh, bias);

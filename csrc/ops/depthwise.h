@@ -3,6 +3,7 @@
 #define FC_OPS_DEPTHWISE_H
 
 #include "base/checked.h"
+#include "base/memory.h"
 #include "kernels/kernels.h"
 #include "ops/ops.h"
 
@@ -52,6 +53,12 @@ static inline char *fc_dw_element(const fc_plan *p, const fc_array *a, int64_t i
                                   int64_t row)
 {
     return (char *)a->data + (image * a->n + c * a->c + row * a->h) * (int64_t)p->io_bytes;
+}
+
+/* Room for the biases as fc_load_bias writes them, all at once. */
+static inline size_t fc_dw_bias_bytes(const fc_plan *p)
+{
+    return fc_align((size_t)fc_max(p->desc.k, p->family->nr) * p->element_bytes);
 }
 
 /* Whether there is a kernel that reads the image where it stands. */

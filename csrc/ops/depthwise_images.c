@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/memory.h"
 #include "ops/parallel.h"
+#include "ops/target.h"
 
 /* Rows that are read where they stand, a column of vectors at a time: those of a band, which hold
  * the next columns as well and are to stay in cache until then, and those of small planes that are
@@ -38,7 +38,8 @@ static int64_t band_rows(const fc_plan *p)
     return fc_min(d->h, (b->item_rows - 1) * d->stride[0] + d->kh);
 }
 
-/* Scratch of fc_dw_run_images: a row of zeros, an item's sums, and its float16 input in float. */
+/* Scratch of fc_dw_run_images.  All threads read the first one's row of zeros and biases; each has
+ * an item's sums and its float16 input in float. */
 static size_t zeros_bytes(const fc_plan *p)
 {
     return fc_align((size_t)p->desc.w * p->element_bytes);
@@ -48,6 +49,14 @@ static size_t sums_bytes(const fc_plan *p)
 {
     const struct fc_dw_blocking *b = p->blocking;
     return fc_align((size_t)(b->item_rows * p->family->vl) * p->element_bytes);
+}
+
+static size_t converted_bytes(const fc_plan *p)
+{
+    const struct fc_dw_blocking *b = p->blocking;
+    return p->desc.dtype == FC_FLOAT16
+               ? fc_align((size_t)(b->item_channels * band_rows(p) * p->desc.w) * sizeof(float))
+               : 0;
 }
 
 static size_t weights_bytes(const fc_plan *p)
@@ -66,11 +75,7 @@ fc_status fc_dw_prepare_images(fc_plan *p)
     b->bands = fc_ceil_div(p->oh, b->item_rows);
     b->item_channels = fc_max(1, fc_min(d->c, PLANES_BYTES / row / p->oh));
     p->packed_bytes = fc_align(weights_bytes(p)) + fc_align(sizeof(double));
-    p->scratch_bytes = zeros_bytes(p) + sums_bytes(p);
-    if (d->dtype == FC_FLOAT16)
-        p->scratch_bytes +=
-            fc_align((size_t)(b->item_channels * band_rows(p) * d->w) * p->element_bytes +
-                     (size_t)d->k * p->element_bytes);
+    p->scratch_bytes = zeros_bytes(p) + fc_dw_bias_bytes(p) + sums_bytes(p) + converted_bytes(p);
     snprintf(p->blocking_text, sizeof p->blocking_text,
              "%lld of %lld output rows of %lld channels, read where they stand",
              (long long)b->item_rows, (long long)p->oh, (long long)b->item_channels);
@@ -94,24 +99,42 @@ static int weights_are_finite(const fc_plan *p, const void *packed)
     return sum * 0 == 0;
 }
 
-/* The item's input in float, for float16: the call reads that instead. */
-static void convert_band(const fc_plan *p, const struct fc_conv_io *io,
-                         const struct fc_dw_item *item, float *band, struct fc_dw_image *call)
+/* Where a call finds the channels of an item. */
+struct planes {
+    const char *x;
+    int64_t channel, row, height, top; /* in elements of the computation; as in fc_dw_image */
+};
+
+static struct planes planes_of(const fc_plan *p, const struct fc_conv_io *io,
+                               const struct fc_dw_item *item)
 {
     const fc_conv_desc *d = &p->desc;
-    const int64_t first = fc_min(d->h, fc_max(0, -call->top));
-    const int64_t last = (item->rows - 1) * d->stride[0] + d->kh - call->top;
+    return (struct planes){.x = fc_dw_element(p, &io->x, item->image, item->c0, 0),
+                           .channel = io->x.c,
+                           .row = d->h > 1 ? io->x.h : 0, /* a lone row's may overflow */
+                           .height = d->h,
+                           .top = d->pad[0] - item->row0 * d->stride[0]};
+}
+
+/* The rows of a float16 item in float. */
+static struct planes convert(const fc_plan *p, const struct fc_conv_io *io,
+                             const struct fc_dw_item *item, float *converted)
+{
+    const fc_conv_desc *d = &p->desc;
+    const struct planes halves = planes_of(p, io, item);
+    const int64_t first = fc_min(d->h, fc_max(0, -halves.top));
+    const int64_t last = (item->rows - 1) * d->stride[0] + d->kh - halves.top;
     const int64_t rows = fc_max(0, fc_min(d->h, last) - first);
-    call->x = band;
-    call->x_row = d->w;
-    call->height = rows;
-    call->top += first;
-    if (call->x_plane)
-        call->x_plane = rows * d->w;
+    float *row = converted;
     for (int64_t c = item->c0; c < item->c1; c++)
-        for (int64_t i = 0; i < rows; i++, band += d->w)
-            p->kernels->half_to_float(
-                (const uint16_t *)fc_dw_element(p, &io->x, item->image, c, first + i), band, d->w);
+        for (int64_t i = first; i < first + rows; i++, row += d->w)
+            p->kernels->half_to_float((const uint16_t *)fc_dw_element(p, &io->x, item->image, c, i),
+                                      row, d->w);
+    return (struct planes){.x = (const char *)converted,
+                           .channel = rows * d->w,
+                           .row = d->w,
+                           .height = rows,
+                           .top = halves.top + first};
 }
 
 void fc_dw_run_images(const fc_plan *p, const struct fc_conv_io *io)
@@ -120,24 +143,26 @@ void fc_dw_run_images(const fc_plan *p, const struct fc_conv_io *io)
     const int64_t taps = d->kh * d->kw, copies = p->kg, size = (int64_t)p->element_bytes;
     const int64_t items = fc_dw_item_count(p), claim = fc_claim(p->seconds, items, io->threads);
     const int half = d->dtype == FC_FLOAT16, finite = weights_are_finite(p, io->packed);
+    char *const zeros = io->scratch, *const bias = zeros + zeros_bytes(p);
     (void)claim;
+    if (!finite)
+        memset(zeros, 0, zeros_bytes(p));
+    fc_load_bias(p, io->bias, 0, d->k, bias);
 #pragma omp parallel num_threads(io->threads) if (io -> threads > 1)
     {
-        char *const zeros = io->scratch + (size_t)fc_thread_index() * p->scratch_bytes;
-        char *const sums = zeros + zeros_bytes(p);
-        float *const bias = (float *)(sums + sums_bytes(p)), *const band = bias + d->k;
-        memset(zeros, 0, zeros_bytes(p));
-        if (half && io->bias)
-            p->kernels->half_to_float(io->bias, bias, d->k);
+        char *const sums =
+            bias + fc_dw_bias_bytes(p) + (size_t)fc_thread_index() * p->scratch_bytes;
+        float *const converted = (float *)(sums + sums_bytes(p));
 #pragma omp for schedule(dynamic, claim)
         for (int64_t i = 0; i < items; i++) {
             const struct fc_dw_item item = fc_dw_item_of(p, i);
-            struct fc_dw_image call = {.x_plane = copies == 1 ? io->x.c : 0,
-                                       .x_row =
-                                           d->h > 1 ? io->x.h : 0, /* a lone row's may overflow */
-                                       .height = d->h,
+            const struct planes planes =
+                half ? convert(p, io, &item, converted) : planes_of(p, io, &item);
+            struct fc_dw_image call = {.x_plane = copies == 1 ? planes.channel : 0,
+                                       .x_row = planes.row,
+                                       .height = planes.height,
                                        .width = d->w,
-                                       .top = d->pad[0] - item.row0 * d->stride[0],
+                                       .top = planes.top,
                                        .left = d->pad[2],
                                        .zeros = finite ? NULL : zeros,
                                        .size = d->kh,
@@ -152,17 +177,10 @@ void fc_dw_run_images(const fc_plan *p, const struct fc_conv_io *io)
                                        .act = fc_dw_act_of(p),
                                        .half = half,
                                        .sums = sums};
-            if (half)
-                convert_band(p, io, &item, band, &call);
             for (int64_t k = item.c0 * copies; k < item.c1 * copies; k += call.planes) {
-                if (!half)
-                    call.x = fc_dw_element(p, &io->x, item.image, k / copies, 0);
-                else if (copies > 1)
-                    call.x = band + (k / copies - item.c0) * call.height * d->w;
+                call.x = planes.x + (k / copies - item.c0) * planes.channel * size;
                 call.w = (const char *)io->packed + k * taps * size;
-                call.bias = !io->bias ? NULL
-                            : half    ? (const char *)(bias + k)
-                                      : (const char *)io->bias + k * size;
+                call.bias = bias + k * size;
                 call.y = fc_dw_element(p, &io->y, item.image, k, item.row0);
                 call.residual = io->residual.data
                                     ? fc_dw_element(p, &io->residual, item.image, k, item.row0)

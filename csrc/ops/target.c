@@ -41,7 +41,7 @@ int64_t fc_target_at(const fc_plan *p, const struct fc_target *t, int64_t q, int
 
 void fc_load_bias(const fc_plan *p, const void *bias, int64_t k0, int64_t channels, void *dst)
 {
-    memset(dst, 0, (size_t)p->family->nr * p->element_bytes);
+    memset(dst, 0, (size_t)fc_max(channels, p->family->nr) * p->element_bytes);
     if (!bias)
         return;
     const char *src = (const char *)bias + (size_t)k0 * p->io_bytes;

@@ -34,19 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _exit() -> None:
     """Run as a program, which ends quietly when whoever reads its output has read enough."""
     try:
-        try:
-            code = main()
-        finally:
-            sys.stdout.flush()
+        code = main()
+        sys.stdout.flush()
     except BrokenPipeError:
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # Python flushes once more as it ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = 1
-        else:
-            raise  # it was another pipe
+        # Python would flush once more as it ends, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
     sys.exit(code)
 
 
