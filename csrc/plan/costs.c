@@ -12,7 +12,8 @@
 static const double costs[FC_LEVEL_COUNT][FC_WORK_COUNT] = {
     /* call   tile  line  slab panel store input output depthwise weights far bytes */
     /* AMD Zen 3 at 3.3 GHz; 182 cases, three runs: 97 to 98 % of the choices within 5 % of the best,
-     * 0.4 to 0.5 % behind it in the mean. */
+     * 0.4 to 0.5 % behind it in the mean.  Fitted anew since depthwise reads images in place, its cost
+     * keeps its share of a tile's, and 96 to 97 % are, 0.7 to 0.9 % behind (neighbour busy). */
     [FC_AVX2] =
         {17., .169, .152, 2.6, 5.3, 3.6, 3.0, .62, .238, 24, 45, 12},
     /* The same machine, held to its SSE2: 92 to 94 %, 0.9 to 1.0 %, two runs. */
