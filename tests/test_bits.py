@@ -16,7 +16,7 @@ LAYERS = {
     "first layer": ((1, 3, 75, 77), (32, 3, 7, 7), {"stride": 2, "padding": 3}),
     "pointwise": ((2, 96, 28, 28), (100, 96, 1, 1), {}),
     "depthwise": ((1, 96, 56, 57), (96, 1, 3, 3), {"padding": 1, "groups": 96}),
-    "grouped": ((1, 32, 30, 30), (32, 8, 3, 3), {"padding": 1, "groups": 4}),
+    "grouped": ((1, 32, 60, 60), (32, 8, 3, 3), {"padding": 1, "groups": 4}),
     "dilated": ((1, 24, 40, 40), (24, 24, 3, 3), {"dilation": (2, 3)}),
 }
 

@@ -7,16 +7,19 @@
 #include <immintrin.h>
 #include <string.h>
 #define FC_VEC_AVX512 1
-#define FC_MR 28 /* 28 accumulators, 1 vector of weights, 3 spare */
-#define FC_NV 1
-#define FC_LINE_MAX 16
-#define FC_LINE_CHANNELS 16
-#define FC_LINE_LONE 16
-#define FC_LINE_SINGLES 0
-#define FC_LINE_PINS 0
-/* Fitted on Sapphire Rapids: 29 loads for 28 multiply-adds, 17 for 16. */
+#define FC_MR 14 /* 14 x 2 accumulators, 2 vectors of weights, 1 broadcast pixel, 1 spare */
+#define FC_NV 2
+#define FC_NV_NARROW 1
+#define FC_LINE_MAX 24 /* 8 x 3 accumulators, 3 vectors of pixels, 1 broadcast weight */
+#define FC_LINE_CHANNELS 8
+#define FC_LINE_LONE 8
+/* Two taps of 8 channels are a vector of floats. */
+#define FC_LINE_SINGLES (FC_F64 ? 0 : 2)
+#define FC_LINE_MASKED 1
+#define FC_LINE_PINS 1
 #define FC_TILE_CYCLES 0.52
-#define FC_LINE_CYCLES 0.55
+#define FC_LINE_CYCLES 0.52
+#define FC_LONE_CYCLES 0.58
 /* Four measured 0.6 % slower, with twice the machine code. */
 #define FC_TAPS 2
 #define FC_TABLE fc_kernels_avx512

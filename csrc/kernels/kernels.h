@@ -12,8 +12,8 @@
 
 enum {
     FC_ROWS_MAX = 4,     /* output rows in one dense tile, at most */
-    FC_MR_MAX = 28,      /* pixels in one dense tile, at most */
-    FC_NR_MAX = 16,      /* output channels in one dense tile, at most */
+    FC_MR_MAX = 14,      /* pixels in one dense tile, at most */
+    FC_NR_MAX = 32,      /* output channels in one dense tile, at most */
     FC_VL_MAX = 16,      /* elements in one vector, at most */
     FC_SLAB_GROUP = 32,  /* channels of which a slab takes a vector each before the next columns */
     FC_WINDOW_COUNT = 11 /* element types of max pooling */
@@ -227,7 +227,7 @@ typedef void fc_wino_input_fn(const struct fc_wino_input *);
  * (A^T products A)[i][q] + bias[channel]. */
 struct fc_wino_output {
     const void *products, *bias;
-    int64_t point, tiles;
+    int64_t point, tiles, nr;
     void *out;
     int64_t out_row, pixel;
 };
@@ -237,7 +237,7 @@ typedef void fc_wino_output_fn(const struct fc_wino_output *);
  * + j) * point + k] = (G g G^T)[i][j], computed in double; zeros for k >= channels. */
 struct fc_wino_weights {
     const void *src;
-    int64_t src_k, channels;
+    int64_t src_k, channels, nr;
     void *dst;
     int64_t point;
 };
@@ -355,11 +355,14 @@ typedef int64_t fc_peak_fn(int64_t count);
 
 /* Everything one element type has.  Tile sizes stand beside the functions that need them. */
 struct fc_family {
-    int vl;                          /* elements in a vector */
-    int mr, nr;                      /* dense tile: pixels, output channels */
-    int rows;                        /* most pixel rows in a tile */
-    double tile_cycles, line_cycles; /* of a vector multiply-add in a dense tile, in a line */
+    int vl;        /* elements in a vector */
+    int mr, nr;    /* dense tile: pixels, output channels */
+    int nr_narrow; /* channels of the narrow tile; nr where there is none */
+    int rows;      /* most pixel rows in a tile */
+    /* Cycles of a vector multiply-add in a dense tile, in a line, in its lone vectors of pixels. */
+    double tile_cycles, line_cycles, lone_cycles;
     fc_dense_fn *dense[FC_ROWS_MAX + 1][FC_MR_MAX + 1]; /* [rows][cols]; NULL: not built */
+    fc_dense_fn *narrow[FC_ROWS_MAX + 1][FC_MR_MAX + 1];
     int line_singles;  /* pixels at a line's end that are taken one by one, at most */
     int line_vectors;  /* of pixels that a dense line takes at once */
     int line_channels; /* that its weights are packed by; nr is a multiple of it */
@@ -380,6 +383,19 @@ struct fc_family {
     fc_activate_fn *activate;
     fc_peak_fn *peak;
 };
+
+/* Output channels of the tile that computes so many: of all blocks of a convolution but the last,
+ * nr. */
+static inline int64_t fc_tile_nr(const struct fc_family *f, int64_t channels)
+{
+    return channels <= f->nr_narrow ? f->nr_narrow : f->nr;
+}
+
+static inline fc_dense_fn *fc_tile_kernel(const struct fc_family *f, int64_t nr, int64_t rows,
+                                          int64_t cols)
+{
+    return (nr == f->nr ? f->dense : f->narrow)[rows][cols];
+}
 
 struct fc_kernels {
     const char *name;

@@ -28,10 +28,6 @@ static const double L3_BYTES = 8 << 20;
 /* Multiply-adds that are under way at once: two a cycle, each taking four. */
 static const double CHAINS_LEAST = 8;
 
-/* A lone vector of pixels loads more for a multiply-add than several, and the calls are shorter:
- * 832->128 at 7x7 takes 1.34 times as long from a slab's rows as from panels. */
-static const double LONE_FACTOR = 1.3;
-
 /* A pixel by itself, in vectors of pixels: its loads of the weights come from L2.  With it the 49
  * of 7x7 take 0.90 of the time that they took with a lone vector (seven layers on Zen 3). */
 static const double SINGLE_FACTOR = 0.6;
@@ -63,7 +59,8 @@ static double line_multiplies(const fc_plan *p, int64_t pixels)
     const int64_t singles = singles_of(p, pixels);
     const int64_t vectors = fc_ceil_div(pixels - singles, p->family->vl),
                   lone = wide > 1 && vectors % wide == 1;
-    return ((double)(vectors - lone) + LONE_FACTOR * (double)lone +
+    return ((double)(vectors - lone) +
+            p->family->lone_cycles / p->family->line_cycles * (double)lone +
             SINGLE_FACTOR * (double)singles) *
            (double)(fc_ceil_div(p->kg, each) * each);
 }
@@ -75,10 +72,9 @@ int fc_dense_by_line(const fc_plan *p, int64_t taps, int64_t pixels, double tile
         return 0;
     /* Cycles for the pixels and output channels of a group: for each tap, and for the results. */
     const struct fc_family *f = p->family;
-    const double blocks = (double)fc_ceil_div(p->kg, f->nr);
-    const double stored = blocks * (double)(f->nr / f->vl) * (double)pixels;
-    const double tile = f->tile_cycles * fc_tile_multiplies(p, (double)pixels) * blocks +
-                        PIECE_CYCLES * tile_pieces;
+    const double stored = (double)(fc_tile_channels(p) / f->vl) * (double)pixels;
+    const double tile =
+        f->tile_cycles * fc_tile_multiplies(p, (double)pixels) + PIECE_CYCLES * tile_pieces;
     const double line = f->line_cycles * line_multiplies(p, pixels) + PIECE_CYCLES * line_pieces;
     return line * (double)taps + LINE_STORE_CYCLES * stored <
            tile * (double)taps + TILE_STORE_CYCLES * stored;
@@ -134,7 +130,8 @@ void fc_dense_prepare(fc_plan *p)
     /* Weights that all fit are read once for each band.  Otherwise they are read once for each
      * item, which is therefore as large as scratch may be. */
     b->item_lines = lines_within(p, b->group_blocks == b->blocks ? band_bytes : FC_SLAB_BYTES_MAX);
-    p->packed_bytes = fc_align((size_t)(p->desc.groups * b->blocks * block_bytes));
+    p->packed_bytes =
+        fc_align((size_t)(p->desc.groups * fc_tile_channels(p) * b->taps) * p->element_bytes);
     p->scratch_bytes = fc_align((size_t)packed_bytes_of(p, b->item_lines));
     snprintf(p->blocking_text, sizeof p->blocking_text,
              "%s %lldx%lld pixels x %d channels; %lld of %lld channel blocks with %lld of %lld "
@@ -157,24 +154,34 @@ void fc_dense_pack_weights(const fc_plan *p, const void *weight, void *packed)
     const size_t k_bytes = (size_t)b->taps * p->element_bytes;
     for (int64_t g = 0; g < p->desc.groups; g++)
         for (int64_t block = 0; block < b->blocks; block++) {
-            const int64_t k0 = block * nr;
+            const int64_t k0 = block * nr, channels = fc_min(nr, p->kg - k0);
+            const int64_t width = fc_tile_nr(p->family, channels);
             const struct fc_weights w = {
-                .dst = (char *)packed + (size_t)((g * b->blocks + block) * nr) * k_bytes,
+                .dst = (char *)packed + (size_t)(g * fc_tile_channels(p) + k0) * k_bytes,
                 .src = (const char *)weight + (size_t)(g * p->kg + k0) * k_bytes,
                 .place = p->place,
                 .taps = b->taps,
-                .nr = nr,
-                .columns = p->packed_channels,
-                .channels = fc_min(nr, p->kg - k0)};
+                .nr = width,
+                .columns = b->by_line ? p->family->line_channels : width,
+                .channels = channels};
             p->family->weights(&w);
         }
 }
 
+int64_t fc_tile_channels(const fc_plan *p)
+{
+    const int64_t whole = (p->kg - 1) / p->family->nr * p->family->nr;
+    return whole + fc_tile_nr(p->family, p->kg - whole);
+}
+
 double fc_tile_multiplies(const fc_plan *p, double pixels)
 {
-    const double tiles = ceil(pixels / (double)p->family->mr);
-    const double vectors = (double)(p->family->nr / p->family->vl);
-    return tiles * fmax(pixels / tiles * vectors, CHAINS_LEAST);
+    const struct fc_family *f = p->family;
+    const double tiles = ceil(pixels / (double)f->mr);
+    const int64_t channels = fc_tile_channels(p), rest = channels % f->nr;
+    const double each = pixels / tiles / (double)f->vl;
+    return tiles * ((double)(channels / f->nr) * fmax(each * (double)f->nr, CHAINS_LEAST) +
+                    (rest ? fmax(each * (double)rest, CHAINS_LEAST) : 0));
 }
 
 void fc_weights_count(const fc_plan *p, double bytes, double passes, double work[FC_WORK_COUNT])
@@ -188,24 +195,25 @@ void fc_weights_count(const fc_plan *p, double bytes, double passes, double work
 void fc_dense_count(const fc_plan *p, int64_t lines, int64_t line_pixels, int by_line,
                     double work[FC_WORK_COUNT])
 {
-    const double channels = (double)p->desc.groups * (double)fc_ceil_div(p->kg, p->family->nr);
-    const double blocks = (double)p->desc.n * channels;
+    const double images = (double)p->desc.n * (double)p->desc.groups;
+    const double blocks = images * (double)fc_ceil_div(p->kg, p->family->nr);
+    const double channels = (double)fc_tile_channels(p);
     const double taps = (double)p->desc.cg * (double)(p->desc.kh * p->desc.kw);
-    const double nr = p->family->nr, vl = p->family->vl;
     if (by_line) {
         const double vectors = (double)fc_ceil_div(line_pixels, p->family->vl);
-        work[FC_WORK_LINE] += (double)(p->desc.n * p->desc.groups) * taps * (double)lines *
-                              line_multiplies(p, line_pixels);
+        work[FC_WORK_LINE] += images * taps * (double)lines * line_multiplies(p, line_pixels);
         work[FC_WORK_CALL] += blocks * (double)lines * vectors;
     } else {
         const int64_t rows = fc_tile_rows(p, lines, line_pixels);
         const double stretches = (double)fc_ceil_div(lines, rows);
         const double pixels = (double)(rows * line_pixels);
-        work[FC_WORK_TILE] += blocks * taps * stretches * fc_tile_multiplies(p, pixels);
+        work[FC_WORK_TILE] += images * taps * stretches * fc_tile_multiplies(p, pixels);
         work[FC_WORK_CALL] += blocks * stretches * ceil(pixels / (double)p->family->mr);
-        work[FC_WORK_STORE] += blocks * (nr / vl) * (double)p->oh * (double)p->ow;
+        work[FC_WORK_STORE] +=
+            images * channels / (double)p->family->vl * (double)p->oh * (double)p->ow;
     }
-    fc_weights_count(p, channels * nr * taps * (double)p->element_bytes, (double)p->desc.n, work);
+    fc_weights_count(p, (double)p->desc.groups * channels * taps * (double)p->element_bytes,
+                     (double)p->desc.n, work);
 }
 
 /* ---- running ---- */
@@ -221,8 +229,7 @@ static struct cut cut_work(const fc_plan *p, int threads)
     struct cut c = {b->item_lines, fc_ceil_div(b->lines, b->item_lines), 1, b->blocks, 0};
     const int64_t images = p->desc.n * p->desc.groups, wanted = threads * ITEMS_PER_THREAD;
     if (threads > 1 && images * c.line_items < wanted) {
-        const int64_t weight_bytes =
-            b->blocks * b->taps * p->family->nr * (int64_t)p->element_bytes;
+        const int64_t weight_bytes = fc_tile_channels(p) * b->taps * (int64_t)p->element_bytes;
         if (weight_bytes > packed_bytes_of(p, b->lines)) {
             /* Each thread reads its own share of the weights and packs the input for itself. */
             c.parts = fc_min(b->blocks, fc_ceil_div(wanted, images * c.line_items));
@@ -328,7 +335,7 @@ static void run_tiles(const fc_plan *p, struct fc_target *t, const struct fc_den
                          .step = s->tap_step,
                          .row = b->line_step,
                          .prefetch = weights};
-    const int64_t block_bytes = b->taps * p->family->nr * size;
+    const int64_t block_bytes = b->taps * t->store.nr * size;
     const int64_t tiles = fc_ceil_div(line1 - line0, b->tile_rows) * b->strips;
     const int fetch = next && tiles <= PREFETCH_TILES_MAX && block_bytes > PREFETCH_BYTES_MIN;
     const int64_t tile_bytes = fc_ceil_div(block_bytes, tiles);
@@ -348,7 +355,7 @@ static void run_tiles(const fc_plan *p, struct fc_target *t, const struct fc_den
             d.x = x + begin * size;
             if (fetch)
                 d.prefetch = next + fc_min(done * tile_bytes, block_bytes - tile_bytes);
-            p->family->dense[rows][cols](&d);
+            fc_tile_kernel(p->family, t->store.nr, rows, cols)(&d);
             store_pixels(p, t, tile, q, rows * cols);
         }
     }
@@ -359,7 +366,8 @@ static void run_item(const fc_plan *p, const struct fc_conv_io *io, const struct
 {
     const struct fc_dense_blocking *b = p->blocking;
     const int64_t nr = p->family->nr, block_bytes = b->taps * nr * (int64_t)p->element_bytes;
-    const char *weights = (const char *)io->packed + s->group * b->blocks * block_bytes;
+    const char *weights = (const char *)io->packed +
+                          s->group * fc_tile_channels(p) * b->taps * (int64_t)p->element_bytes;
     union {
         float f32[FC_NR_MAX];
         double f64[FC_NR_MAX];

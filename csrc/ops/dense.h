@@ -60,8 +60,10 @@ void fc_dense_run(const fc_plan *plan, const struct fc_conv_io *io, fc_dense_pac
  * `line_pixels` for each image and group. */
 void fc_dense_count(const fc_plan *plan, int64_t lines, int64_t line_pixels, int by_line,
                     double work[FC_WORK_COUNT]);
-/* Vector multiply-adds for a tap of a stretch of pixels, cut evenly into tiles, idle ones counted.
- */
+/* Output channels of a group that the tiles compute, idle ones counted: those of packed weights. */
+int64_t fc_tile_channels(const fc_plan *plan);
+/* Vector multiply-adds of the output channels of a group for a tap of a stretch of pixels, cut
+ * evenly into tiles, idle ones counted. */
 double fc_tile_multiplies(const fc_plan *plan, double pixels);
 /* Adds the reading of packed weights, or of panels, `passes` times. */
 void fc_weights_count(const fc_plan *plan, double bytes, double passes, double work[FC_WORK_COUNT]);

@@ -10,7 +10,7 @@ struct fc_target fc_target_of(const fc_plan *p, const struct fc_conv_io *io, int
 {
     const fc_array *y = &io->y, *r = &io->residual;
     struct fc_target t = {
-        .store = {.nr = p->family->nr,
+        .store = {.nr = fc_tile_nr(p->family, channels),
                   .channels = channels,
                   .y_pixel = y->w,
                   .y_channel = y->c,

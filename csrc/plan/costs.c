@@ -22,7 +22,7 @@ static const double costs[FC_LEVEL_COUNT][FC_WORK_COUNT] = {
     /* AMD Zen 5, 512-bit units; 182 cases, three runs: 97 to 98 % of the choices within 5 % of the
      * best, 0.6 % behind it in the mean. */
     [FC_AVX512] =
-        {6.1, .136, .107, 1.05, 3.05, 1.8, .98, 1.17, .27, 16.2, 16.7, 1.8},
+        {12., .130, .125, 1.6, 5.33, 1.6, 1.25, .96, .228, 11.2, 22, .13},
     /* Not measured: those of AVX2, for as many operations a cycle on half the lanes. */
     [FC_NEON] =
         {17., .169, .152, 2.6, 5.3, 3.6, 3.0, .62, .238, 24, 45, 12},

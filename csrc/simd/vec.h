@@ -24,7 +24,7 @@
  *   vround(a)                    to the nearest integer, |a| < 2^22 (float) or 2^51 (double)
  *   vscale2(a, k)                a * 2^k for integral k within the normal exponents
  *   vload_t(p, ld, r)            r[i] = lane i of the VL rows p, p + ld, ...: a VL x VL transpose
- *   vhalves(a, b)                a in the lower half of the lanes, b in the upper: AVX2's floats
+ *   vhalves(a, b)                a in the lower half, b in the upper: floats of AVX2, AVX-512
  *   vdeinterleave(a, b, &e, &o)  even and odd lanes of the 2 VL elements a, b
  *   vsplit(a, b, &e, &o)         the same, both in an order of the level's own
  *   vsorted(v)                   what was computed from vsplit's lanes, in their true order
@@ -168,6 +168,12 @@ FC_INLINE void vstore_n(T *p, V v, int64_t n)
 {
     FC_512(mask_storeu)(p, (FC_MASK)((1u << n) - 1), v);
 }
+#if !FC_F64
+FC_INLINE V vhalves(T a, T b)
+{
+    return _mm512_mask_blend_ps(0xff00, _mm512_set1_ps(a), _mm512_set1_ps(b));
+}
+#endif
 FC_INLINE V vselect_lt(V a, V b, V x, V y)
 {
 #if FC_F64
