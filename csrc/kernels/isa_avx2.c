@@ -14,7 +14,7 @@
 #define FC_LINE_LONE 8
 /* Two taps of 4 channels are a vector of floats; each pixel reads all weights from L2 again. */
 #define FC_LINE_SINGLES (FC_F64 ? 0 : 2)
-#define FC_LINE_MASKED 0
+#define FC_MASKED 0
 #define FC_LINE_PINS 1
 /* Zen 3, 1x1 from panels: 512->2048 at 7x7 57 cycles a tap by tiles, 60 by lines. */
 #define FC_TILE_CYCLES 0.60

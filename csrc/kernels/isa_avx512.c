@@ -15,7 +15,8 @@
 #define FC_LINE_LONE 8
 /* Two taps of 8 channels are a vector of floats. */
 #define FC_LINE_SINGLES (FC_F64 ? 0 : 2)
-#define FC_LINE_MASKED 1
+/* As fast, in less code; depthwise, whose loads are most of it, took 1.1 to 1.3 times as long. */
+#define FC_MASKED 1
 #define FC_LINE_PINS 1
 #define FC_TILE_CYCLES 0.52
 #define FC_LINE_CYCLES 0.52

@@ -10,7 +10,7 @@
 #define FC_LINE_CHANNELS 8
 #define FC_LINE_LONE 8
 #define FC_LINE_SINGLES 0
-#define FC_LINE_MASKED 0
+#define FC_MASKED 0
 #define FC_LINE_PINS 0 /* products and sums are instructions of their own */
 /* In the ratio of the costs that were fitted for SSE2 (csrc/plan/costs.c). */
 #define FC_TILE_CYCLES 0.52

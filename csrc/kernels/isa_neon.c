@@ -13,7 +13,7 @@
 #define FC_LINE_CHANNELS 12
 #define FC_LINE_LONE 12
 #define FC_LINE_SINGLES 0
-#define FC_LINE_MASKED 0
+#define FC_MASKED 0
 #define FC_LINE_PINS 0 /* the sum is always the result */
 /* Not measured: those of AVX-512. */
 #define FC_TILE_CYCLES 0.52

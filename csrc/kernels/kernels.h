@@ -278,15 +278,15 @@ static inline struct fc_span fc_span_at(const struct fc_axis *a, int64_t q)
     return (struct fc_span){start + outside * a->dilation, end - outside};
 }
 
-/* Pooling, planes: `rows` output rows, from row0 on, of a block of output columns of one channel.
+/* Pooling, planes: `rows` output rows, from row0 on, of a block of output columns of each plane.
  * The block's windows lie on a line of `before` positions outside of the image, then `inside`
  * pixels, then `after` positions outside; column q < cols takes line[q * stride + j * dilation], j
  * < kw, over the rows of the image that `height` says. max: the greatest, or a NaN if there is one;
  * -inf without any pixel. avg: the sum, divided by row_count[r] * col_count[q], r counted from
  * row0. */
 struct fc_pool_plane {
-    const void *x; /* the line's first pixel in row 0 of the image */
-    int64_t x_row;
+    const void *x; /* the line's first pixel in row 0 of the first image */
+    int64_t planes, x_plane, x_row;
     struct fc_axis height;
     int64_t row0, rows;
     int64_t before, inside, after;
@@ -295,7 +295,7 @@ struct fc_pool_plane {
     int64_t lines; /* >= 1: rows that may go through scratch together */
     const void *row_count, *col_count; /* T; average only */
     void *y;
-    int64_t y_row, cols;
+    int64_t y_plane, y_row, cols;
     int half; /* x and y hold float16 (float family only) */
 };
 typedef void fc_pool_plane_fn(const struct fc_pool_plane *);

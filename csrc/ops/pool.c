@@ -28,13 +28,15 @@ static const int64_t SPARSE = 8;
  * last item is no long wait. */
 static const int64_t ITEM_OUTPUTS = 16 << 10;
 static const int64_t ITEM_ROWS_MAX = 512, ITEM_COLS_MAX = 4096;
+/* Output elements of small planes that go together: what is the same for all of them is found once,
+ * which a plane of 14x14 feels (three quarters of 2x2 maxima's time). */
+static const int64_t PLANES_OUTPUTS = 2 << 10;
 /* Planes of one item of whole planes: a line of outputs for each of 16 vectors' lanes. */
 static const int64_t WHOLE_PLANES = 64;
 /* Planes that go side by side with their outputs: as many vectors of them, up to four, which the
  * kernel takes at once, as fit three quarters of the smallest L1. */
 static const int64_t BESIDE_BYTES = 24 << 10, BESIDE_VECTORS = 4;
-/* Output columns up to which they do: 3x3 maxima on AVX2 took 0.63 of the rows' time at 7x7, and
- * 1.36 of it at 14x14. */
+/* Output columns up to which they do: by planes, 5x5 averages at 5x3 take 6 times as long. */
 static const int64_t BESIDE_COLS = 8;
 /* Elements of float16 that are converted and summed at once. */
 static const int64_t PIECE = 2048;
@@ -64,12 +66,16 @@ static int64_t beside_bytes(const fc_pool_plan *p, int64_t planes)
     return pixels * planes * (int64_t)p->element_bytes;
 }
 
-/* Short rows of outputs, other than of pairs of pixels, which need no lines. */
+/* Short rows of outputs, other than those that need no lines: of pairs of pixels, and of 3 x 3
+ * with stride 2, which took 0.62 to 0.74 of this way's time at 13x13 and 14x14. */
 static int goes_beside(const fc_pool_plan *p)
 {
     const fc_pool_desc *d = &p->desc;
-    const int pairs = d->kw == 2 && d->stride[1] == 2 && d->dilation[1] == 1;
-    return d->dtype != FC_FLOAT16 && d->c >= p->family->vl && p->ow <= BESIDE_COLS && !pairs &&
+    const int64_t stride = d->stride[1];
+    const int direct = d->dilation[1] == 1 &&
+                       ((d->kw == 2 && stride == 2) || (d->kw == 3 && stride == 2 && d->kh == 3 &&
+                                                        d->stride[0] == 2 && d->dilation[0] == 1));
+    return d->dtype != FC_FLOAT16 && d->c >= p->family->vl && p->ow <= BESIDE_COLS && !direct &&
            d->h <= BESIDE_BYTES && d->w <= BESIDE_BYTES && p->oh <= BESIDE_BYTES &&
            beside_bytes(p, p->family->vl) <= BESIDE_BYTES;
 }
@@ -107,6 +113,7 @@ void fc_pool_prepare(fc_pool_plan *p)
         const int64_t pitch_bytes = (length + 4 * p->family->vl) * size;
         p->lines = fc_max(1, fc_min(LINES_MAX, LINES_BYTES / pitch_bytes - 1));
         line = fc_align((size_t)((p->lines + 1) * pitch_bytes));
+        p->item_planes = fc_max(1, fc_min(d->c, PLANES_OUTPUTS / (p->oh * p->ow)));
     } else if (p->path == FC_POOL_BESIDE) {
         const int64_t vl = p->family->vl;
         p->item_planes =
@@ -202,6 +209,7 @@ static void hold_counts(struct worker *w, const struct item *t)
     w->held = *t;
 }
 
+/* channel counts blocks of item_planes. */
 static void run_planes(struct worker *w, const struct item *t)
 {
     const fc_pool_plan *p = w->p;
@@ -213,7 +221,10 @@ static void run_planes(struct worker *w, const struct item *t)
     const int64_t before = fc_min(fc_max(begin, 0), end) - begin;
     const int64_t first = fc_min(begin + before, a->size), last = fc_min(end, a->size);
     const int64_t inside = fc_max(last - first, 0);
-    const struct fc_pool_plane plane = {.x = input_at(w, t->image, t->channel, 0, first),
+    const int64_t c = t->channel * p->item_planes;
+    const struct fc_pool_plane plane = {.x = input_at(w, t->image, c, 0, first),
+                                        .planes = fc_min(p->item_planes, p->desc.c - c),
+                                        .x_plane = w->x->c,
                                         .x_row = w->x->h,
                                         .height = w->height,
                                         .row0 = t->row0,
@@ -228,7 +239,8 @@ static void run_planes(struct worker *w, const struct item *t)
                                         .lines = p->lines,
                                         .row_count = w->row_count,
                                         .col_count = w->col_count,
-                                        .y = output_at(w, t->image, t->channel, t->row0, t->col0),
+                                        .y = output_at(w, t->image, c, t->row0, t->col0),
+                                        .y_plane = w->y->c,
                                         .y_row = w->y->h,
                                         .cols = t->cols,
                                         .half = p->desc.dtype == FC_FLOAT16};
@@ -259,7 +271,7 @@ static void run_pixels(struct worker *w, const struct item *t)
     }
 }
 
-/* Here and in run_whole channel counts blocks of item_planes, and an item is all of their rows. */
+/* An item is all rows of its planes, here and in run_whole. */
 static void run_beside(struct worker *w, const struct item *t)
 {
     const fc_pool_plan *p = w->p;
