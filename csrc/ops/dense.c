@@ -65,16 +65,17 @@ static double line_multiplies(const fc_plan *p, int64_t pixels)
            (double)(fc_ceil_div(p->kg, each) * each);
 }
 
-int fc_dense_by_line(const fc_plan *p, int64_t taps, int64_t pixels, double tile_pieces,
-                     double line_pieces)
+int fc_dense_by_line(const fc_plan *p, int64_t taps, int64_t pixels, int64_t images,
+                     double tile_pieces, double line_pieces)
 {
     if (p->desc.channels_last)
         return 0;
     /* Cycles for the pixels and output channels of a group: for each tap, and for the results. */
     const struct fc_family *f = p->family;
     const double stored = (double)(fc_tile_channels(p) / f->vl) * (double)pixels;
-    const double tile =
-        f->tile_cycles * fc_tile_multiplies(p, (double)pixels) + PIECE_CYCLES * tile_pieces;
+    const double count = (double)images;
+    const double tile = f->tile_cycles * fc_tile_multiplies(p, count * (double)pixels) / count +
+                        PIECE_CYCLES * tile_pieces;
     const double line = f->line_cycles * line_multiplies(p, pixels) + PIECE_CYCLES * line_pieces;
     return line * (double)taps + LINE_STORE_CYCLES * stored <
            tile * (double)taps + TILE_STORE_CYCLES * stored;
@@ -104,6 +105,12 @@ static int64_t lines_within(const fc_plan *p, int64_t bytes)
         return b->lines;
     lines = fc_ceil_div(b->lines, fc_ceil_div(b->lines, lines));
     return fc_ceil_div(lines, b->tile_rows) * b->tile_rows;
+}
+
+int64_t fc_dense_pixels(const fc_plan *p)
+{
+    const struct fc_dense_blocking *b = p->blocking;
+    return p->oh * p->ow * (b->images == 1 ? fc_max(1, p->desc.n) : 1);
 }
 
 void fc_dense_prepare(fc_plan *p)
@@ -192,28 +199,28 @@ void fc_weights_count(const fc_plan *p, double bytes, double passes, double work
         work[FC_WORK_FAR] += bytes * passes / 1024;
 }
 
-void fc_dense_count(const fc_plan *p, int64_t lines, int64_t line_pixels, int by_line,
-                    double work[FC_WORK_COUNT])
+void fc_dense_count(const fc_plan *p, int64_t images, int64_t lines, int64_t line_pixels,
+                    int by_line, double work[FC_WORK_COUNT])
 {
-    const double images = (double)p->desc.n * (double)p->desc.groups;
-    const double blocks = images * (double)fc_ceil_div(p->kg, p->family->nr);
+    const double each = (double)images * (double)p->desc.groups;
+    const double blocks = each * (double)fc_ceil_div(p->kg, p->family->nr);
     const double channels = (double)fc_tile_channels(p);
     const double taps = (double)p->desc.cg * (double)(p->desc.kh * p->desc.kw);
     if (by_line) {
         const double vectors = (double)fc_ceil_div(line_pixels, p->family->vl);
-        work[FC_WORK_LINE] += images * taps * (double)lines * line_multiplies(p, line_pixels);
+        work[FC_WORK_LINE] += each * taps * (double)lines * line_multiplies(p, line_pixels);
         work[FC_WORK_CALL] += blocks * (double)lines * vectors;
     } else {
         const int64_t rows = fc_tile_rows(p, lines, line_pixels);
         const double stretches = (double)fc_ceil_div(lines, rows);
         const double pixels = (double)(rows * line_pixels);
-        work[FC_WORK_TILE] += images * taps * stretches * fc_tile_multiplies(p, pixels);
+        work[FC_WORK_TILE] += each * taps * stretches * fc_tile_multiplies(p, pixels);
         work[FC_WORK_CALL] += blocks * stretches * ceil(pixels / (double)p->family->mr);
         work[FC_WORK_STORE] +=
-            images * channels / (double)p->family->vl * (double)p->oh * (double)p->ow;
+            each * channels / (double)p->family->vl * (double)(lines * line_pixels);
     }
     fc_weights_count(p, (double)p->desc.groups * channels * taps * (double)p->element_bytes,
-                     (double)p->desc.n, work);
+                     (double)images, work);
 }
 
 /* ---- running ---- */
@@ -227,7 +234,7 @@ static struct cut cut_work(const fc_plan *p, int threads)
 {
     const struct fc_dense_blocking *b = p->blocking;
     struct cut c = {b->item_lines, fc_ceil_div(b->lines, b->item_lines), 1, b->blocks, 0};
-    const int64_t images = p->desc.n * p->desc.groups, wanted = threads * ITEMS_PER_THREAD;
+    const int64_t images = b->images * p->desc.groups, wanted = threads * ITEMS_PER_THREAD;
     if (threads > 1 && images * c.line_items < wanted) {
         const int64_t weight_bytes = fc_tile_channels(p) * b->taps * (int64_t)p->element_bytes;
         if (weight_bytes > packed_bytes_of(p, b->lines)) {
@@ -278,7 +285,7 @@ static void run_lines(const fc_plan *p, struct fc_target *t, const struct fc_den
                       int64_t line1)
 {
     const struct fc_dense_blocking *b = p->blocking;
-    const int64_t size = (int64_t)p->element_bytes, pixels = p->oh * p->ow;
+    const int64_t size = (int64_t)p->element_bytes, pixels = fc_dense_pixels(p);
     struct fc_line d = {.w = weights,
                         .bias = bias,
                         .runs = p->runs,
@@ -319,7 +326,7 @@ static void run_tiles(const fc_plan *p, struct fc_target *t, const struct fc_den
                       int64_t line1)
 {
     const struct fc_dense_blocking *b = p->blocking;
-    const int64_t size = (int64_t)p->element_bytes, pixels = p->oh * p->ow;
+    const int64_t size = (int64_t)p->element_bytes, pixels = fc_dense_pixels(p);
     /* The epilogue reads up to a vector of pixels more than the tile holds. */
 #if defined(_MSC_VER)
     __declspec(align(64))

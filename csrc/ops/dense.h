@@ -8,10 +8,11 @@
 /* Block sizes of the drivers on the dense tile.  A line is an output row, or a
  * panel of line_pixels. */
 struct fc_dense_blocking {
+    int64_t images;       /* that are computed by themselves: n, or 1 of all their pixels */
     int64_t taps;         /* cg * kh * kw */
     int64_t blocks;       /* blocks of nr output channels in a group */
     int64_t group_blocks; /* blocks whose weights stay in L2 together */
-    int64_t lines;        /* lines of one image */
+    int64_t lines;        /* lines of one image, or of all together */
     int64_t item_lines;   /* lines that are packed at once */
     int64_t band_lines;   /* lines whose packed input stays in L2 */
     int64_t line_pixels;  /* output pixels of a line */
@@ -28,9 +29,9 @@ struct fc_dense_blocking {
     uint64_t phases;      /* phases of the stride that some tap reads */
 };
 
-/* Packs the input of output lines [line0, line1) of one image and group into slab.  Where the input
- * can be read as it stands, slab may be pointed to it instead, with in_place set and the steps of
- * the input in tap_step and line_step, which are the blocking's otherwise. */
+/* Packs the input of output lines [line0, line1) of one image, or all, and one group into slab.
+ * Where the input can be read as it stands, slab may be pointed to it instead, with in_place set
+ * and the steps of the input in tap_step and line_step, which are the blocking's otherwise. */
 struct fc_dense_slab {
     int64_t image, group, line0, line1;
     const void *slab;
@@ -42,14 +43,16 @@ struct fc_dense_slab {
 };
 typedef void fc_dense_pack_fn(const fc_plan *, const struct fc_conv_io *, struct fc_dense_slab *);
 
-/* Whether stretches of `pixels` neighbours are computed faster by dense lines than by dense tiles.
- * tile_pieces, line_pieces: in which either has each tap copied to panels of its own, a vector each
- * at most. */
-int fc_dense_by_line(const fc_plan *plan, int64_t taps, int64_t pixels, double tile_pieces,
-                     double line_pieces);
+/* Whether stretches of `pixels` neighbours are computed faster by dense lines than by dense tiles,
+ * which may join those of `images` images.  tile_pieces, line_pieces: in which either has each tap
+ * copied to panels of its own, a vector each at most. */
+int fc_dense_by_line(const fc_plan *plan, int64_t taps, int64_t pixels, int64_t images,
+                     double tile_pieces, double line_pieces);
 
-/* Completes a blocking whose taps, lines, line_pixels, tile_rows, strips, slab_row, line_step,
- * row_step, row_span, tap_step, by_line and in_place are set. */
+/* Output pixels of what is computed by itself. */
+int64_t fc_dense_pixels(const fc_plan *plan);
+/* Completes a blocking whose images, taps, lines, line_pixels, tile_rows, strips, slab_row,
+ * line_step, row_step, row_span, tap_step, by_line and in_place are set. */
 void fc_dense_prepare(fc_plan *plan);
 /* Makes room for fc_dense_slab.row, where there is something to convert. */
 void fc_dense_reserve_row(fc_plan *plan, int64_t elements);
@@ -57,9 +60,9 @@ void fc_dense_pack_weights(const fc_plan *plan, const void *weight, void *packed
 void fc_dense_run(const fc_plan *plan, const struct fc_conv_io *io, fc_dense_pack_fn *pack);
 
 /* Adds the work of a problem by dense tiles or lines, apart from packing: `lines` lines of
- * `line_pixels` for each image and group. */
-void fc_dense_count(const fc_plan *plan, int64_t lines, int64_t line_pixels, int by_line,
-                    double work[FC_WORK_COUNT]);
+ * `line_pixels` for each of `images` images and each group. */
+void fc_dense_count(const fc_plan *plan, int64_t images, int64_t lines, int64_t line_pixels,
+                    int by_line, double work[FC_WORK_COUNT]);
 /* Output channels of a group that the tiles compute, idle ones counted: those of packed weights. */
 int64_t fc_tile_channels(const fc_plan *plan);
 /* Vector multiply-adds of the output channels of a group for a tap of a stretch of pixels, cut

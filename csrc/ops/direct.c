@@ -53,7 +53,8 @@ static void direct_count(const fc_plan *p, double work[FC_WORK_COUNT])
 {
     const fc_conv_desc *d = &p->desc;
     work[FC_WORK_SLAB] += fc_slab_vectors(p, slab_width(p));
-    fc_dense_count(p, p->oh, p->ow, fc_dense_by_line(p, d->cg * d->kh * d->kw, p->ow, 0, 0), work);
+    fc_dense_count(p, d->n, p->oh, p->ow,
+                   fc_dense_by_line(p, d->cg * d->kh * d->kw, p->ow, 1, 0, 0), work);
 }
 
 static fc_status new_runs(fc_plan *p, int64_t runs)
@@ -149,10 +150,11 @@ static fc_status direct_prepare(fc_plan *p)
     const fc_conv_desc *d = &p->desc;
     struct fc_dense_blocking *b = p->blocking;
     const int64_t mr = p->family->mr;
+    b->images = d->n;
     b->taps = d->cg * d->kh * d->kw;
     b->lines = p->oh;
     b->line_pixels = p->ow;
-    b->by_line = fc_dense_by_line(p, b->taps, p->ow, 0, 0);
+    b->by_line = fc_dense_by_line(p, b->taps, p->ow, 1, 0, 0);
     b->strips = b->by_line ? 1 : fc_ceil_div(p->ow, mr);
     b->tile_rows = b->by_line ? 1 : fc_tile_rows(p, p->oh, p->ow);
     b->slab_width = slab_width(p);

@@ -72,6 +72,13 @@ static double panel_pieces(const fc_plan *p, int pointwise, int lines)
     return rows * (single ? length / vl * WHOLE_VECTOR : ceil(length / vl));
 }
 
+/* Images that are computed by themselves.  Panels for tiles take the pixels of all: weights are
+ * read once, and small images leave no tile half empty. */
+static int64_t images_of(const fc_plan *p, int lines)
+{
+    return lines ? fc_max(1, p->desc.n) : 1;
+}
+
 /* Whether panels, or the input in place, are for lines rather than for tiles.  Lines of one vector
  * gain by what they need not copy: im2col leaves them alone. */
 static int prefers_lines(const fc_plan *p, int pointwise)
@@ -81,7 +88,7 @@ static int prefers_lines(const fc_plan *p, int pointwise)
     const int in_place = pointwise && reads_in_place(p);
     return (pointwise || p->family->line_vectors > 1) &&
            taps <= FC_SLAB_BYTES_MAX / (int64_t)p->element_bytes / panel &&
-           fc_dense_by_line(p, taps, p->oh * p->ow, panel_pieces(p, pointwise, 0),
+           fc_dense_by_line(p, taps, p->oh * p->ow, fc_max(1, d->n), panel_pieces(p, pointwise, 0),
                             in_place ? 0 : panel_pieces(p, pointwise, 1));
 }
 
@@ -89,16 +96,19 @@ static void count_panels(const fc_plan *p, int pointwise, double work[FC_WORK_CO
 {
     const fc_conv_desc *d = &p->desc;
     const int lines = prefers_lines(p, pointwise);
-    fc_dense_count(p, 1, p->oh * p->ow, lines, work);
+    const int64_t images = images_of(p, lines);
+    const int64_t pixels = p->oh * p->ow * (fc_max(1, d->n) / images);
+    fc_dense_count(p, images, 1, pixels, lines, work);
     if (lines && pointwise && reads_in_place(p))
         return;
     work[FC_WORK_PANEL] +=
         (double)d->n * (double)d->c * (double)(d->kh * d->kw) * panel_pieces(p, pointwise, lines);
     /* Long panels leave L2 before the next block of channels reads them. */
     const double bytes =
-        (double)(d->cg * d->kh * d->kw) * (double)(p->oh * p->ow) * (double)p->element_bytes;
+        (double)(d->cg * d->kh * d->kw) * (double)pixels * (double)p->element_bytes;
     fc_weights_count(p, fmin(bytes, (double)FC_SLAB_BYTES_MAX),
-                     (double)d->n * (double)d->groups * (double)fc_ceil_div(p->kg, p->family->nr) *
+                     (double)images * (double)d->groups *
+                         (double)fc_ceil_div(p->kg, p->family->nr) *
                          fmax(1, bytes / (double)FC_SLAB_BYTES_MAX),
                      work);
 }
@@ -134,7 +144,7 @@ static fc_status finish_panels(fc_plan *p)
 {
     const fc_conv_desc *d = &p->desc;
     struct fc_dense_blocking *b = p->blocking;
-    b->lines = fc_ceil_div(p->oh * p->ow, b->line_pixels);
+    b->lines = fc_ceil_div(fc_dense_pixels(p), b->line_pixels);
     b->slab_row = b->taps * b->line_pixels;
     b->tile_rows = b->strips = b->row_step = b->row_span = 1;
     const fc_status status = list_taps(p);
@@ -150,11 +160,12 @@ static fc_status prepare(fc_plan *p, int pointwise)
 {
     const fc_conv_desc *d = &p->desc;
     struct fc_dense_blocking *b = p->blocking;
-    const int64_t pixels = p->oh * p->ow;
     const int64_t most = FC_SLAB_BYTES_MAX / (int64_t)p->element_bytes;
     b->taps = d->cg * d->kh * d->kw;
     b->by_line = prefers_lines(p, pointwise);
     b->in_place = b->by_line && pointwise && reads_in_place(p);
+    b->images = images_of(p, b->by_line);
+    const int64_t pixels = fc_dense_pixels(p);
     if (b->by_line) {
         /* At least two vectors of each tap: a page of the input serves them before the next is
          * touched. */
@@ -228,24 +239,20 @@ static void inside(const fc_conv_desc *d, int64_t j, int64_t begin, int64_t end,
     *last = fc_max(*first, fc_min(end, room > 0 ? fc_ceil_div(room, sw) : 0));
 }
 
-static void pack_panels(const fc_plan *p, const struct fc_conv_io *io, struct fc_dense_slab *s)
+/* Whether the input rows of an image follow each other as the output's do: one run of pixels. */
+static int whole_rows(const fc_plan *p, const struct fc_conv_io *io)
+{
+    return same_pixels(p) && io->x.h == p->desc.w * io->x.w && p->desc.dtype != FC_FLOAT16;
+}
+
+/* Packs the output pixels [start, stop) of one image, the first of which is pixel `at` of the
+ * panels. */
+static void pack_image(const fc_plan *p, const struct fc_conv_io *io, struct fc_dense_slab *s,
+                       const char *image, int64_t start, int64_t stop, int64_t at)
 {
     const fc_conv_desc *d = &p->desc;
     const struct fc_dense_blocking *b = p->blocking;
     const int64_t io_size = (int64_t)p->io_bytes, sw = d->stride[1];
-    const int64_t start = s->line0 * b->line_pixels;
-    const int64_t stop = fc_min(s->line1 * b->line_pixels, p->oh * p->ow);
-    const char *image =
-        (const char *)io->x.data + (s->image * io->x.n + s->group * d->cg * io->x.c) * io_size;
-    /* Input rows follow each other as output rows do: one run of pixels. */
-    const int whole_rows = same_pixels(p) && io->x.h == d->w * io->x.w && d->dtype != FC_FLOAT16;
-    if (b->in_place && whole_rows) {
-        s->slab = image + start * io_size;
-        s->tap_step = io->x.c;
-        s->line_step = b->line_pixels;
-        s->in_place = 1;
-        return;
-    }
     struct fc_panel panel = {
         .dst = s->scratch,
         .dst_tile = b->slab_row,
@@ -254,13 +261,14 @@ static void pack_panels(const fc_plan *p, const struct fc_conv_io *io, struct fc
         /* A lone pixel's step is never taken, and may be too large to compute. */
         .src_pixel = p->ow > 1 ? io->x.w * sw : io->x.w,
         .channels = d->cg};
-    if (whole_rows) {
+    if (whole_rows(p, io)) {
         /* Smaller images are in L2 already, and lost 1 to 2 %. */
         if (d->cg * p->oh * p->ow * io_size > p->l2_bytes && stop < p->oh * p->ow)
             panel.ahead = (stop - start) * io->x.w;
-        copy_pixels(p, &panel, image + start * io->x.w * io_size, 0, stop - start, s->row);
+        copy_pixels(p, &panel, image + start * io->x.w * io_size, at, stop - start, s->row);
         return;
     }
+    at -= start;
     for (int64_t i = 0; i < d->kh; i++)
         for (int64_t j = 0; j < d->kw; j++) {
             panel.dst =
@@ -269,24 +277,46 @@ static void pack_panels(const fc_plan *p, const struct fc_conv_io *io, struct fc
                 const int64_t oh = q / p->ow, begin = q % p->ow;
                 const int64_t end = fc_min(p->ow, begin + stop - q);
                 const int64_t ih = oh * d->stride[0] - d->pad[0] + i * d->dilation[0];
+                const int64_t row = at + q - begin;
                 int64_t first = end, last = end;
                 if (ih >= 0 && ih < d->h)
                     inside(d, j, begin, end, &first, &last);
-                const int64_t at = q - start - begin;
                 /* Of a 1x1 window the input row of the next output row is new. */
                 panel.ahead =
                     d->kh * d->kw == 1 && ih + d->stride[0] < d->h ? d->stride[0] * io->x.h : 0;
-                copy_pixels(p, &panel, NULL, at + begin, first - begin, s->row);
+                copy_pixels(p, &panel, NULL, row + begin, first - begin, s->row);
                 if (last > first)
                     copy_pixels(p, &panel,
                                 image + (ih * io->x.h +
                                          (first * sw - d->pad[2] + j * d->dilation[1]) * io->x.w) *
                                             io_size,
-                                at + first, last - first, s->row);
-                copy_pixels(p, &panel, NULL, at + last, end - last, s->row);
+                                row + first, last - first, s->row);
+                copy_pixels(p, &panel, NULL, row + last, end - last, s->row);
                 q += end - begin;
             }
         }
+}
+
+static void pack_panels(const fc_plan *p, const struct fc_conv_io *io, struct fc_dense_slab *s)
+{
+    const struct fc_dense_blocking *b = p->blocking;
+    const int64_t io_size = (int64_t)p->io_bytes, plane = p->oh * p->ow;
+    const int64_t start = s->line0 * b->line_pixels;
+    const int64_t stop = fc_min(s->line1 * b->line_pixels, fc_dense_pixels(p));
+    const char *first =
+        (const char *)io->x.data + (s->image * io->x.n + s->group * p->desc.cg * io->x.c) * io_size;
+    if (b->in_place && whole_rows(p, io)) {
+        s->slab = first + start * io_size;
+        s->tap_step = io->x.c;
+        s->line_step = b->line_pixels;
+        s->in_place = 1;
+        return;
+    }
+    for (int64_t q = start; q < stop;) {
+        const int64_t image = q / plane, from = q % plane, to = fc_min(plane, from + stop - q);
+        pack_image(p, io, s, first + image * io->x.n * io_size, from, to, q - start);
+        q += to - from;
+    }
 }
 
 static void panels_run(const fc_plan *p, const struct fc_conv_io *io)

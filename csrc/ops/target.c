@@ -32,11 +32,13 @@ struct fc_target fc_target_of(const fc_plan *p, const struct fc_conv_io *io, int
 int64_t fc_target_at(const fc_plan *p, const struct fc_target *t, int64_t q, int64_t count,
                      struct fc_store *store)
 {
-    const int64_t i = q / t->ow, j = q % t->ow, size = (int64_t)p->io_bytes;
-    store->y = t->y + (i * t->y_strides->h + j * t->y_strides->w) * size;
+    const int64_t plane = p->oh * t->ow, size = (int64_t)p->io_bytes;
+    const int64_t image = q / plane, i = q % plane / t->ow, j = q % t->ow;
+    const fc_array *y = t->y_strides, *r = t->r_strides;
+    store->y = t->y + (image * y->n + i * y->h + j * y->w) * size;
     store->residual =
-        t->residual ? t->residual + (i * t->r_strides->h + j * t->r_strides->w) * size : NULL;
-    return t->flat ? count : fc_min(count, t->ow - j);
+        t->residual ? t->residual + (image * r->n + i * r->h + j * r->w) * size : NULL;
+    return fc_min(count, t->flat ? plane - q % plane : t->ow - j);
 }
 
 void fc_load_bias(const fc_plan *p, const void *bias, int64_t k0, int64_t channels, void *dst)

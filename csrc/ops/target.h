@@ -5,7 +5,7 @@
 #include "base/plan.h"
 #include "kernels/kernels.h"
 
-/* One image and one block of channels of the output. */
+/* One image, or this and the following ones, and one block of channels of the output. */
 struct fc_target {
     struct fc_store store;
     char *y;
