@@ -19,8 +19,9 @@ static const double costs[FC_LEVEL_COUNT][FC_WORK_COUNT] = {
     /* The same machine, held to its SSE2: 92 to 94 %, 0.9 to 1.0 %, two runs. */
     [FC_GENERIC] =
         {12., .262, .214, 1.4, 8.0, 7.4, 7.8, 1.7, .378, 31, 42, 28},
-    /* AMD Zen 5, 512-bit units; 182 cases, three runs: 97 to 98 % of the choices within 5 % of the
-     * best, 0.6 % behind it in the mean. */
+    /* AMD Zen 5, 512-bit units; 182 cases, four runs: 98 to 99 % of the choices within 5 % of the
+     * best, 0.3 to 0.6 % behind it in the mean.  A line's cost is a little more than the fit's, which
+     * preferred lines to tiles that were 3 to 5 % faster. */
     [FC_AVX512] =
         {12., .130, .125, 1.6, 5.33, 1.6, 1.25, .96, .228, 11.2, 22, .13},
     /* Not measured: those of AVX2, for as many operations a cycle on half the lanes. */
