@@ -1,7 +1,8 @@
 """Run convolutions and pools through explicit plans: any algorithm at any CPU level in one process.
 
 Also the list of shapes that all sweeps share: sizes around the vector lengths (4, 8, 16) and around
-the register tiles (6, 14, 16, 28), and the forms that take a path of their own.
+the register tiles (6, 8, 14 by 12, 16, 32) and lines (24, 48), and the forms that take a path of
+their own.
 """
 
 from typing import NamedTuple
@@ -144,7 +145,9 @@ def run_pool(plan, x, *, indices=False):
 
 def _widths():
     """Output widths around the tiles."""
-    return [Case(w=ow + 2, h=4, k=17) for ow in (1, 2, 5, 6, 7, 11, 13, 15, 16, 17, 27, 28, 29, 57)]
+    widths = (1, 2, 5, 6, 7, 11, 13, 14, 15, 16, 17, 27, 28, 29, 42, 43, 57)
+    several_rows = [Case(w=ow + 2, h=oh + 2, k=k) for ow in (4, 5, 7) for oh in (3, 5) for k in (16, 17)]
+    return [Case(w=ow + 2, h=4, k=17) for ow in widths] + several_rows
 
 
 def _channels():
@@ -165,6 +168,8 @@ def _pointwise():
     return [
         *plain,
         Case(2, 8, 9, 9, 17, 1, 1, stride=(2, 2)),
+        Case(9, 70, 1, 1, 49, 1, 1),
+        Case(4, 33, 2, 3, 130, 1, 1),
         Case(3, 8, 7, 1, 17, 1, 1, stride=(1, 3)),
         Case(1, 8, 9, 7, 16, 1, 1, padding=(1, 0, 2, 1)),
         Case(1, 4, 5, 6, 6, 1, 1, groups=3),
@@ -185,6 +190,11 @@ def _depthwise():
         Case(1, 1, 9, 40, 1, 1, 7, padding=(0, 0, 3, 3), groups=4),
         Case(1, 1, 12, 17, 1, 3, 2, stride=(3, 1), dilation=(2, 3), padding=(2, 2, 1, 1), groups=8),
         Case(1, 1, 6, 7, 3, groups=4),
+        Case(1, 1, 17, 20, 1, 4, 4, padding=(2, 1, 1, 2), groups=3),
+        Case(2, 1, 22, 19, 1, 7, 7, padding=(3, 3, 3, 3), groups=2),
+        Case(1, 1, 21, 9, 1, 3, 2, dilation=(2, 1), groups=2),
+        Case(1, 1, 23, 12, 1, 7, 3, stride=(2, 1), dilation=(2, 1), padding=(3, 3, 1, 1), groups=2),
+        Case(1, 1, 17, 300, 1, 7, 1, padding=(3, 3, 0, 0), groups=2),
         Case(1, 1, 3, 3, 1, padding=(3, 3, 3, 3), groups=3),
     ]
 
@@ -209,6 +219,8 @@ def _forms():
         Case(1, 130, 6, 7, 19, 3, 3, padding=(1, 1, 1, 1)),
         Case(1, 64, 8, 30, 48, 3, 3, padding=(1, 1, 1, 1)),
         Case(2, 2, 7, 9, 3, groups=2),
+        Case(7, 40, 3, 3, 50, 3, 3),
+        Case(5, 33, 4, 5, 18, 2, 2, stride=(2, 2), groups=2),
         Case(1, 3, 8, 8, 17, 3, 3, padding=(1, 1, 1, 1), groups=3),
         Case(2, 4, 9, 8, 4, 3, 3, stride=(2, 2), padding=(1, 1, 1, 1), groups=4),
         Case(1, 9, 6, 6, 1, 3, 3, groups=2),
@@ -230,6 +242,9 @@ def _winograd():
         Case(5, 20, 7, 6, 17, padding=around),
         Case(3, 18, 14, 14, 33, padding=around, groups=2),
         Case(1, 300, 15, 15, 40, padding=around),
+        Case(3, 64, 14, 14, 33, padding=around),
+        Case(1, 64, 24, 24, 49, padding=around),
+        Case(1, 64, 10, 224, 20, padding=around),
         Case(1, 5, 19, 23, 18, dilation=(2, 2), padding=(2, 2, 2, 2)),
         Case(2, 17, 14, 20, 3, dilation=(3, 5), padding=(3, 3, 5, 5)),
         Case(1, 3, 9, 9, 3, dilation=(4, 4), padding=(1, 0, 3, 0)),

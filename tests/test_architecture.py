@@ -302,6 +302,7 @@ def test_accumulators_stay_in_registers(isa_object, isa, dtype):
         if (tile := re.fullmatch(rf"(dense|narrow)_(\d+)x(\d+)_{dtype}", symbol))
     }
     tiles[f"line_{dtype}"] = 8  # in its smallest loop
+    tiles[f"dw_rows_{dtype}"] = 12  # in that for 3 rows
     tiles[f"dw_3x3_{dtype}"] = 9  # of 5 x 5 the weights alone are more than the registers
     assert len(tiles) > 1, "no dense kernels found"
     spilling = []

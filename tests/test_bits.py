@@ -18,6 +18,7 @@ LAYERS = {
     "depthwise": ((1, 96, 56, 57), (96, 1, 3, 3), {"padding": 1, "groups": 96}),
     "grouped": ((1, 32, 60, 60), (32, 8, 3, 3), {"padding": 1, "groups": 4}),
     "dilated": ((1, 24, 40, 40), (24, 24, 3, 3), {"dilation": (2, 3)}),
+    "lone pixels": ((9, 900, 1, 2), (240, 900, 1, 1), {}),
 }
 
 
@@ -66,19 +67,22 @@ def test_pools(channels_last, rng):
     x = x.astype(np.float32)
     form = {"channels_last": channels_last}
     one_hash(lambda: fastconv.max_pool2d(x, 3, 2, 1, **form))
+    small = rng.standard_normal((2, 13, 13, 611) if channels_last else (2, 611, 13, 13))
+    one_hash(lambda: fastconv.avg_pool2d(small.astype(np.float32), 3, 2, **form))
     one_hash(lambda: fastconv.max_pool2d(x, 2, return_indices=True, **form)[1])
     one_hash(lambda: fastconv.avg_pool2d(x, 3, 1, 1, **form))
     one_hash(lambda: fastconv.global_avg_pool2d(x, **form))
     one_hash(lambda: fastconv.relu(x))
 
 
-@pytest.mark.parametrize("layer", ["batch", "pointwise"])
-def test_copies_of_one_sample_give_one_result(layer, rng):
+@pytest.mark.parametrize("algorithm", ["auto", "im2col"])
+@pytest.mark.parametrize("layer", ["batch", "small plane", "pointwise", "first layer", "lone pixels"])
+def test_copies_of_one_sample_give_one_result(layer, algorithm, rng):
     shape, weight_shape, form = LAYERS[layer]
     sample = rng.standard_normal((1, *shape[1:])).astype(np.float32)
     weight = rng.standard_normal(weight_shape).astype(np.float32)
     x = np.repeat(sample, 6, axis=0)
     for threads in (1, 2, 5):
         with fastconv.num_threads(threads):
-            y = fastconv.conv2d(x, weight, **form)
+            y = fastconv.conv2d(x, weight, algorithm=algorithm, **form)
         assert len({plane.tobytes() for plane in y}) == 1

@@ -228,8 +228,8 @@ def test_the_stride_of_a_lone_row_is_never_taken(convolve, stride, rng):
     assert np.array_equal(convolve(x, weight, **form), convolve(row, weight, **form))
 
 
-@pytest.mark.parametrize("channels", [3, 8, 17])
-@pytest.mark.parametrize("width", [*range(7, 27), 31, 41, 47])
+@pytest.mark.parametrize("channels", [3, 8, 17, 33, 40, 49])
+@pytest.mark.parametrize("width", [*range(7, 27), 31, 33, 35, 36, 41, 47, 49, 51, 52, 65, 67, 99])
 def test_rests_of_lines(convolve, channels, width, rng):
     """What whole vectors of pixels leave over is taken together, whatever it is."""
     x, weight, bias = (
@@ -241,6 +241,32 @@ def test_rests_of_lines(convolve, channels, width, rng):
         arrays = x.astype(dtype), weight.astype(dtype), bias.astype(dtype)
         y = convolve(*arrays, algorithm="direct")
         expected.assert_conv(y, *arrays, algorithm="direct")
+
+
+@pytest.mark.parametrize("algorithm", ["im2col", "pointwise"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_batches_whose_pixels_share_panels(convolve, algorithm, dtype, channels_last, rng):
+    """Images of 15 pixels cross every size of tile; all arrays have steps of their own."""
+    n, c, k, h, w = 3, 40, 50, 3, 5
+
+    def images(channels, step):
+        size = (h, w, channels) if channels_last else (channels, h, w)
+        return random(rng, abs(step) * n, *size, dtype=dtype)[::step]
+
+    for groups in (1, 2):
+        weight, bias = (
+            random(rng, k, c // groups, 1, 1, dtype=dtype),
+            random(rng, k, dtype=dtype),
+        )
+        x, residual, out = images(c, -2), images(k, 3), images(k, 2)
+        form = {"algorithm": algorithm, "channels_last": channels_last, "groups": groups}
+        y = convolve(x, weight, bias, out=out, residual=residual, **form)
+        assert y is out
+        expected.assert_conv(y, x, weight, bias, residual=residual, **form)
+        wide = np.zeros((n, h + 1, w + 2, k) if channels_last else (n, k, h + 1, w + 2), dtype)
+        gaps = wide[:, :h, :w] if channels_last else wide[..., :h, :w]
+        assert np.array_equal(convolve(x, weight, bias, out=gaps, residual=residual, **form), y)
 
 
 @pytest.mark.parametrize("width", [15, 16, 17, 18, 33, 49, 50])

@@ -89,6 +89,29 @@ def test_avg_pool(dtype, batch, channels_last, ceil_mode, divisor, rng):
     expected.assert_within(y, *expected.avg_pool2d(x, (3, 4), (2, 3), 1, **form))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize(
+    ("side", "form"),
+    [
+        (14, {"kernel_size": 2}),
+        (14, {"kernel_size": 3, "stride": 2, "padding": 1}),
+        (9, {"kernel_size": 3, "stride": 1}),
+        (13, {"kernel_size": (2, 9), "stride": (2, 1), "padding": (1, 4)}),
+        (12, {"kernel_size": (3, 4), "stride": 3}),
+    ],
+)
+def test_small_planes_go_together(side, form, dtype, rng):
+    """As many as a call takes, and rests; none sees a neighbour's NaN."""
+    x = rng.standard_normal((2, 131, side, side)).astype(dtype)
+    expected.assert_within(fastconv.avg_pool2d(x, **form), *expected.avg_pool2d(x, **form))
+    x[:, 40], x[1, 90, 3, 3] = np.nan, np.nan
+    wanted = fastconv.reference.max_pool2d(x, **form)
+    assert np.array_equal(fastconv.max_pool2d(x, **form), wanted, equal_nan=True)
+    averages = fastconv.avg_pool2d(x, **form)
+    assert np.isnan(averages[:, 40]).all()
+    assert not np.isnan(averages[:, [39, 41]]).any()
+
+
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
 @pytest.mark.parametrize("plane", [(1, 1), (7, 7), (3, 17), (40, 41)])

@@ -75,7 +75,7 @@ struct fc_pool_plan {
     enum fc_pool_path path;
     int64_t item_rows, item_cols; /* output rows and columns of one item */
     int64_t lines;                /* rows that are joined at once, in L1 */
-    int64_t item_planes;          /* planes of one item that go together; 1 for most paths */
+    int64_t item_planes;          /* planes of one item that go together */
     size_t element_bytes, io_bytes;
     const struct fc_kernels *kernels;
     const struct fc_family *family; /* NULL for integers */

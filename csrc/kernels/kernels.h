@@ -285,7 +285,7 @@ static inline struct fc_span fc_span_at(const struct fc_axis *a, int64_t q)
  * -inf without any pixel. avg: the sum, divided by row_count[r] * col_count[q], r counted from
  * row0. */
 struct fc_pool_plane {
-    const void *x; /* the line's first pixel in row 0 of the first image */
+    const void *x; /* the line's first pixel in row 0 of the first plane; x_plane, y_plane apart */
     int64_t planes, x_plane, x_row;
     struct fc_axis height;
     int64_t row0, rows;
@@ -365,7 +365,7 @@ struct fc_family {
     fc_dense_fn *narrow[FC_ROWS_MAX + 1][FC_MR_MAX + 1];
     int line_singles;  /* pixels at a line's end that are taken one by one, at most */
     int line_vectors;  /* of pixels that a dense line takes at once */
-    int line_channels; /* that its weights are packed by; nr is a multiple of it */
+    int line_channels; /* that its weights are packed by; nr and nr_narrow are multiples of it */
     fc_line_fn *line;
     fc_store_fn *store;
     fc_slab_fn *slab;

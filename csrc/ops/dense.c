@@ -1,11 +1,9 @@
 /* The loop nest of dense tiles and lines (ops/dense.h):
  *
- *   for item: an image, a group of the convolution, some lines, some blocks     (parallel, claimed)
- *       pack the lines' input into a slab, unless this thread holds it already
- *       for blocks whose weights fit L2 together
- *           for a band of lines whose packed input fits L2
- *               for block: for tile in band
- *                   the whole reduction in registers, then the epilogue
+ *   for item: an image or all, a group of the convolution, some lines, some blocks (parallel,
+ * claimed) pack the lines' input into a slab, unless this thread holds it already for blocks whose
+ * weights fit L2 together for a band of lines whose packed input fits L2 for block: for tile in
+ * band the whole reduction in registers, then the epilogue
  *
  * Reduction order depends on the plan alone, so the bits do not depend on who computes which item.
  */
@@ -33,8 +31,8 @@ static const double CHAINS_LEAST = 8;
 static const double SINGLE_FACTOR = 0.6;
 
 /* Cycles of copying a piece of a vector at most to a panel, and of storing a vector of results:
- * from a tile, which is transposed for it, and from a line.  Fitted on AVX-512 with tile_cycles and
- * line_cycles of struct fc_family; the first serves AVX2 as well. */
+ * from a tile, which is transposed for it, and from a line.  Fitted on Sapphire Rapids with tiles
+ * of 28 x 1; AVX2 and Zen 5 chose well by them. */
 static const double PIECE_CYCLES = 6, TILE_STORE_CYCLES = 5, LINE_STORE_CYCLES = 1.5;
 
 /* Items for each thread, so that one that is held up by the system does not hold up the call. */
@@ -107,12 +105,6 @@ static int64_t lines_within(const fc_plan *p, int64_t bytes)
     return fc_ceil_div(lines, b->tile_rows) * b->tile_rows;
 }
 
-int64_t fc_dense_pixels(const fc_plan *p)
-{
-    const struct fc_dense_blocking *b = p->blocking;
-    return p->oh * p->ow * (b->images == 1 ? fc_max(1, p->desc.n) : 1);
-}
-
 void fc_dense_prepare(fc_plan *p)
 {
     struct fc_dense_blocking *b = p->blocking;
@@ -144,8 +136,9 @@ void fc_dense_prepare(fc_plan *p)
              "%s %lldx%lld pixels x %d channels; %lld of %lld channel blocks with %lld of %lld "
              "lines in L2",
              b->by_line ? "lines of" : "tiles of", (long long)b->tile_rows,
-             (long long)fc_ceil_div(b->line_pixels, b->strips), (int)nr, (long long)b->group_blocks,
-             (long long)b->blocks, (long long)b->band_lines, (long long)b->lines);
+             (long long)fc_ceil_div(b->line_pixels, b->strips), (int)fc_tile_nr(p->family, p->kg),
+             (long long)b->group_blocks, (long long)b->blocks, (long long)b->band_lines,
+             (long long)b->lines);
 }
 
 void fc_dense_reserve_row(fc_plan *p, int64_t elements)
@@ -285,7 +278,7 @@ static void run_lines(const fc_plan *p, struct fc_target *t, const struct fc_den
                       int64_t line1)
 {
     const struct fc_dense_blocking *b = p->blocking;
-    const int64_t size = (int64_t)p->element_bytes, pixels = fc_dense_pixels(p);
+    const int64_t size = (int64_t)p->element_bytes, pixels = b->pixels;
     struct fc_line d = {.w = weights,
                         .bias = bias,
                         .runs = p->runs,
@@ -319,14 +312,14 @@ static int64_t tile_rows(const fc_plan *p, int64_t left)
     return rows;
 }
 
-/* One block of channels over the lines [line0, line1) by dense tiles.  `next` is the block whose
- * weights are wanted after this one, or NULL. */
+/* One block of channels over the lines [line0, line1) by dense tiles.  The weights that are wanted
+ * next follow this block's: next_bytes, or 0 for none. */
 static void run_tiles(const fc_plan *p, struct fc_target *t, const struct fc_dense_slab *s,
-                      const void *bias, const char *weights, const char *next, int64_t line0,
+                      const void *bias, const char *weights, int64_t next_bytes, int64_t line0,
                       int64_t line1)
 {
     const struct fc_dense_blocking *b = p->blocking;
-    const int64_t size = (int64_t)p->element_bytes, pixels = fc_dense_pixels(p);
+    const int64_t size = (int64_t)p->element_bytes, pixels = b->pixels;
     /* The epilogue reads up to a vector of pixels more than the tile holds. */
 #if defined(_MSC_VER)
     __declspec(align(64))
@@ -342,10 +335,10 @@ static void run_tiles(const fc_plan *p, struct fc_target *t, const struct fc_den
                          .step = s->tap_step,
                          .row = b->line_step,
                          .prefetch = weights};
-    const int64_t block_bytes = b->taps * t->store.nr * size;
+    const char *const next = weights + b->taps * t->store.nr * size;
     const int64_t tiles = fc_ceil_div(line1 - line0, b->tile_rows) * b->strips;
-    const int fetch = next && tiles <= PREFETCH_TILES_MAX && block_bytes > PREFETCH_BYTES_MIN;
-    const int64_t tile_bytes = fc_ceil_div(block_bytes, tiles);
+    const int fetch = tiles <= PREFETCH_TILES_MAX && next_bytes > PREFETCH_BYTES_MIN;
+    const int64_t tile_bytes = fc_ceil_div(next_bytes, tiles);
     d.prefetch_step = fetch ? fc_ceil_div(tile_bytes, fc_max(b->taps / 2, 1)) : 0;
 
     int64_t done = 0, rows;
@@ -353,7 +346,7 @@ static void run_tiles(const fc_plan *p, struct fc_target *t, const struct fc_den
         rows = tile_rows(p, line1 - line);
         const char *x = (const char *)s->slab + (line - s->line0) * b->line_step * size;
         for (int64_t strip = 0; strip < b->strips; strip++, done++) {
-            /* A line is cut evenly: 30 pixels are 15 + 15, not 28 + 2. */
+            /* A line is cut evenly: 16 pixels are 8 + 8, not 14 + 2. */
             const int64_t begin = b->line_pixels * strip / b->strips;
             const int64_t end = b->line_pixels * (strip + 1) / b->strips;
             const int64_t q = line * b->line_pixels + begin;
@@ -361,11 +354,19 @@ static void run_tiles(const fc_plan *p, struct fc_target *t, const struct fc_den
             const int64_t cols = fc_min(end - begin, pixels - q);
             d.x = x + begin * size;
             if (fetch)
-                d.prefetch = next + fc_min(done * tile_bytes, block_bytes - tile_bytes);
+                d.prefetch = next + fc_min(done * tile_bytes, next_bytes - tile_bytes);
             fc_tile_kernel(p->family, t->store.nr, rows, cols)(&d);
             store_pixels(p, t, tile, q, rows * cols);
         }
     }
+}
+
+/* Bytes of a block's weights. */
+static int64_t bytes_of(const fc_plan *p, int64_t block)
+{
+    const struct fc_dense_blocking *b = p->blocking;
+    return b->taps * fc_tile_nr(p->family, p->kg - block * p->family->nr) *
+           (int64_t)p->element_bytes;
 }
 
 static void run_item(const fc_plan *p, const struct fc_conv_io *io, const struct fc_dense_slab *s,
@@ -394,7 +395,7 @@ static void run_item(const fc_plan *p, const struct fc_conv_io *io, const struct
                               s->in_place ? fetch_share(block - first, last - first) : 0, line0,
                               line1);
                 else
-                    run_tiles(p, &t, s, &bias, w, block + 1 < block1 ? w + block_bytes : NULL,
+                    run_tiles(p, &t, s, &bias, w, block + 1 < block1 ? bytes_of(p, block + 1) : 0,
                               line0, line1);
             }
         }

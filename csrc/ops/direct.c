@@ -151,6 +151,7 @@ static fc_status direct_prepare(fc_plan *p)
     struct fc_dense_blocking *b = p->blocking;
     const int64_t mr = p->family->mr;
     b->images = d->n;
+    b->pixels = p->oh * p->ow;
     b->taps = d->cg * d->kh * d->kw;
     b->lines = p->oh;
     b->line_pixels = p->ow;

@@ -1,11 +1,11 @@
 /* im2col and 1x1 convolution: dense tiles and lines read their pixels from panels.
  *
- * A panel holds all taps of a few output pixels, [tap][pixel]: at most mr of them for a tile, the
- * vectors that it takes at once for a line.  So no more of the im2col matrix ever exists than what
- * stays in L2.  Taps are ordered (row of the window, column, channel).  A 1x1 window without
- * padding is the same with nothing to replicate: its pixels are copied across output rows in one
- * go, or, for lines that pass over them a few times only, read where they stand if the planes have
- * no gaps. */
+ * A panel holds all taps of a few output pixels, [tap][pixel]: at most mr of them for a tile, of
+ * whichever images of the batch, the vectors that it takes at once for a line.  So no more of the
+ * im2col matrix ever exists than what stays in L2.  Taps are ordered (row of the window, column,
+ * channel).  A 1x1 window without padding is the same with nothing to replicate: its pixels are
+ * copied across output rows in one go, or, for lines that pass over them a few times only, read
+ * where they stand if the planes have no gaps. */
 #include <math.h>
 #include <stdint.h>
 
@@ -72,11 +72,11 @@ static double panel_pieces(const fc_plan *p, int pointwise, int lines)
     return rows * (single ? length / vl * WHOLE_VECTOR : ceil(length / vl));
 }
 
-/* Images that are computed by themselves.  Panels for tiles take the pixels of all: weights are
- * read once, and small images leave no tile half empty. */
-static int64_t images_of(const fc_plan *p, int lines)
+/* Images whose pixels go together: panels for tiles take those of all, so that weights are read
+ * once and small images leave no tile half empty. */
+static int64_t images_joined(const fc_plan *p, int lines)
 {
-    return lines ? fc_max(1, p->desc.n) : 1;
+    return lines ? 1 : fc_max(1, p->desc.n);
 }
 
 /* Whether panels, or the input in place, are for lines rather than for tiles.  Lines of one vector
@@ -88,7 +88,8 @@ static int prefers_lines(const fc_plan *p, int pointwise)
     const int in_place = pointwise && reads_in_place(p);
     return (pointwise || p->family->line_vectors > 1) &&
            taps <= FC_SLAB_BYTES_MAX / (int64_t)p->element_bytes / panel &&
-           fc_dense_by_line(p, taps, p->oh * p->ow, fc_max(1, d->n), panel_pieces(p, pointwise, 0),
+           fc_dense_by_line(p, taps, p->oh * p->ow, images_joined(p, 0),
+                            panel_pieces(p, pointwise, 0),
                             in_place ? 0 : panel_pieces(p, pointwise, 1));
 }
 
@@ -96,8 +97,8 @@ static void count_panels(const fc_plan *p, int pointwise, double work[FC_WORK_CO
 {
     const fc_conv_desc *d = &p->desc;
     const int lines = prefers_lines(p, pointwise);
-    const int64_t images = images_of(p, lines);
-    const int64_t pixels = p->oh * p->ow * (fc_max(1, d->n) / images);
+    const int64_t joined = images_joined(p, lines), images = d->n / joined;
+    const int64_t pixels = p->oh * p->ow * joined;
     fc_dense_count(p, images, 1, pixels, lines, work);
     if (lines && pointwise && reads_in_place(p))
         return;
@@ -144,7 +145,7 @@ static fc_status finish_panels(fc_plan *p)
 {
     const fc_conv_desc *d = &p->desc;
     struct fc_dense_blocking *b = p->blocking;
-    b->lines = fc_ceil_div(fc_dense_pixels(p), b->line_pixels);
+    b->lines = fc_ceil_div(b->pixels, b->line_pixels);
     b->slab_row = b->taps * b->line_pixels;
     b->tile_rows = b->strips = b->row_step = b->row_span = 1;
     const fc_status status = list_taps(p);
@@ -164,8 +165,9 @@ static fc_status prepare(fc_plan *p, int pointwise)
     b->taps = d->cg * d->kh * d->kw;
     b->by_line = prefers_lines(p, pointwise);
     b->in_place = b->by_line && pointwise && reads_in_place(p);
-    b->images = images_of(p, b->by_line);
-    const int64_t pixels = fc_dense_pixels(p);
+    const int64_t joined = images_joined(p, b->by_line);
+    b->images = d->n / joined;
+    b->pixels = p->oh * p->ow * joined;
     if (b->by_line) {
         /* At least two vectors of each tap: a page of the input serves them before the next is
          * touched. */
@@ -173,7 +175,7 @@ static fc_status prepare(fc_plan *p, int pointwise)
     } else {
         /* Equal panels, and narrower ones where a reduction is so long that a full one would not
          * fit. */
-        b->line_pixels = fc_ceil_div(pixels, fc_ceil_div(pixels, p->family->mr));
+        b->line_pixels = fc_ceil_div(b->pixels, fc_ceil_div(b->pixels, p->family->mr));
         while (b->line_pixels > 1 && b->line_pixels * b->taps > most)
             b->line_pixels = fc_ceil_div(b->line_pixels, 2);
     }
@@ -302,7 +304,7 @@ static void pack_panels(const fc_plan *p, const struct fc_conv_io *io, struct fc
     const struct fc_dense_blocking *b = p->blocking;
     const int64_t io_size = (int64_t)p->io_bytes, plane = p->oh * p->ow;
     const int64_t start = s->line0 * b->line_pixels;
-    const int64_t stop = fc_min(s->line1 * b->line_pixels, fc_dense_pixels(p));
+    const int64_t stop = fc_min(s->line1 * b->line_pixels, b->pixels);
     const char *first =
         (const char *)io->x.data + (s->image * io->x.n + s->group * p->desc.cg * io->x.c) * io_size;
     if (b->in_place && whole_rows(p, io)) {

@@ -28,10 +28,10 @@
 #include "ops/slab.h"
 #include "ops/target.h"
 
-/* Tiles of a block: a whole number of full register tiles, and of tile rows of images 28, 56, 112
- * and 224 wide; half of them where V and M would leave too little of L2 to the weights (64 and 128
- * channels with an L2 of 1 MB: 1.07 to 1.14 times as fast).  Fewer than TILES_LEAST would read the
- * weights too often. */
+/* Tiles of a block: a whole number of AVX-512's register tiles of 14, and of tile rows of images
+ * 28, 56, 112 and 224 wide; half of them where V and M would leave too little of L2 to the weights
+ * (64 and 128 channels with an L2 of 1 MB: 1.13 to 1.15 times as fast).  Fewer than TILES_LEAST
+ * would read the weights too often. */
 enum { TILES_WANTED = 56, TILES_LEAST = 24 };
 
 /* V, and M of all groups together, where they cannot stay in L2: a thread may use 10 MB. */
@@ -87,7 +87,7 @@ static const char *supports(const fc_plan *p, const struct fc_wino *wino, int64_
     const int64_t points = (wino->m + r - 1) * (wino->m + r - 1);
     if (d->cg > V_BYTES_MAX / (points * (int64_t)sizeof(float)) / DILATION_MAX)
         return "its transformed input does not fit 5 MB";
-    /* Each channel may stand for a block of nr. */
+    /* Each channel may stand for a block of nr at most. */
     if ((double)d->k * (double)d->cg * (double)points * p->family->nr > WEIGHTS_MAX)
         return "its transformed weights are larger than any memory";
     return NULL;
@@ -112,6 +112,18 @@ static int64_t even_part(int64_t count, int64_t most)
     return fc_ceil_div(count, fc_ceil_div(count, fc_max(1, fc_min(most, count))));
 }
 
+/* Cuts the grid into equal blocks of at most `tiles` tiles. */
+static void cut_grid(const fc_plan *p, struct winograd_blocking *b, int64_t tiles)
+{
+    const int64_t row_tiles = b->grid_cols * b->phases[1];
+    b->images = 1;
+    b->cols = even_part(b->grid_cols, tiles / b->phases[1]);
+    b->rows = b->cols < b->grid_cols ? 1 : even_part(b->grid_rows, tiles / row_tiles);
+    if (b->cols == b->grid_cols && b->rows == b->grid_rows)
+        b->images = even_part(fc_max(p->desc.n, 1), tiles / (row_tiles * b->rows));
+    b->tiles = b->images * b->phases[1] * b->rows * b->cols;
+}
+
 /* Fills in all of a blocking but wino, which is set. */
 static void find_blocks(const fc_plan *p, struct winograd_blocking *b)
 {
@@ -134,16 +146,10 @@ static void find_blocks(const fc_plan *p, struct winograd_blocking *b)
         tiles = fc_max(1, V_BYTES_MAX / tile_bytes);
         held_bytes = M_BYTES_MAX;
     } else if (TILES_WANTED * b->points * (d->cg + nr) * size > p->l2_bytes * 6 / 10) {
-        tiles = fc_min(tiles, TILES_WANTED / 2);
+        cut_grid(p, b, fc_min(tiles, TILES_WANTED / 2));
     }
-    tiles = fc_min(tiles, TILES_WANTED);
-    const int64_t row_tiles = b->grid_cols * b->phases[1];
-    b->images = 1;
-    b->cols = even_part(b->grid_cols, tiles / b->phases[1]);
-    b->rows = b->cols < b->grid_cols ? 1 : even_part(b->grid_rows, tiles / row_tiles);
-    if (b->cols == b->grid_cols && b->rows == b->grid_rows)
-        b->images = even_part(fc_max(d->n, 1), tiles / (row_tiles * b->rows));
-    b->tiles = b->images * b->phases[1] * b->rows * b->cols;
+    if (b->tiles < TILES_LEAST)
+        cut_grid(p, b, fc_min(tiles, TILES_WANTED));
 
     b->v_point = d->cg * b->tiles + POINT_PADDING;
     b->m_point = b->tiles * nr + POINT_PADDING;
@@ -203,6 +209,12 @@ static int64_t packed_at(const fc_plan *p, int64_t group, int64_t point, int64_t
     return (channels + block * p->family->nr) * p->desc.cg;
 }
 
+/* Output channels of a block's tiles. */
+static int64_t block_nr(const fc_plan *p, int64_t block)
+{
+    return fc_tile_nr(p->family, p->kg - block * p->family->nr);
+}
+
 /* Points lie so far apart that their lines would compete for the same sets of every cache: some
  * channels are transformed in L1 and leave in longer stretches. */
 static void pack(const fc_plan *p, const void *weight, void *packed)
@@ -217,7 +229,7 @@ static void pack(const fc_plan *p, const void *weight, void *packed)
         const int64_t g = item / b->blocks, block = item % b->blocks;
         const int64_t first = block * p->family->nr, k0 = g * p->kg + first;
         w.channels = fc_min(p->family->nr, p->kg - first);
-        w.nr = fc_tile_nr(p->family, w.channels);
+        w.nr = block_nr(p, block);
         w.point = CHANNELS * w.nr;
         for (int64_t c0 = 0; c0 < d->cg; c0 += CHANNELS) {
             const int64_t count = fc_min(CHANNELS, d->cg - c0);
@@ -359,12 +371,6 @@ static void transform(const fc_plan *p, const struct fc_conv_io *io, const struc
         transform_image(p, io, k, work, k->image + i, i * tiles, c0, c1);
 }
 
-/* Output channels of a block's tiles. */
-static int64_t block_nr(const fc_plan *p, int64_t block)
-{
-    return fc_tile_nr(p->family, p->kg - block * p->family->nr);
-}
-
 /* M of the blocks of channels [first, last). */
 static void multiply(const fc_plan *p, const struct fc_conv_io *io, const struct block *k,
                      const struct work *work, int64_t first, int64_t last)
@@ -375,18 +381,19 @@ static void multiply(const fc_plan *p, const struct fc_conv_io *io, const struct
     const int64_t panels = fc_ceil_div(k->tiles, p->family->mr);
     const struct fc_run run = {0, (int32_t)cg};
     struct fc_dense d = {.bias = zeros, .runs = &run, .run_count = 1, .step = k->tiles};
-    /* The next weights are wanted in L2 by the end of these; their lines, one for each channel, are
-     * spread over the panels, which fetch one for every two channels. */
-    d.prefetch_step = 2 * p->family->nr * (int64_t)sizeof(float) / panels;
     for (int64_t point = 0; point < b->points; point++)
         for (int64_t block = first; block < last; block++) {
             const float *w = (const float *)io->packed + packed_at(p, k->group, point, block);
             const int64_t nr = block_nr(p, block);
             const int64_t turn = block + 1 == last;
             const int64_t after = fc_min(point + turn, b->points - 1);
-            const char *next =
-                (const char *)((const float *)io->packed +
-                               packed_at(p, k->group, after, turn ? first : block + 1));
+            const int64_t next_block = turn ? first : block + 1;
+            const char *next = (const char *)((const float *)io->packed +
+                                              packed_at(p, k->group, after, next_block));
+            /* The next weights are wanted in L2 by the end of these.  Their bytes are spread over
+             * the panels, which fetch a line for every two channels: of two panels and two vectors
+             * a channel every other one, for CPUs fetch lines in pairs. */
+            d.prefetch_step = 2 * block_nr(p, next_block) * (int64_t)sizeof(float) / panels;
             float *m = work->m + ((block - first) * b->points + point) * b->m_point;
             d.w = w;
             for (int64_t panel = 0; panel < panels; panel++) {

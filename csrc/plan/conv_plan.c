@@ -67,7 +67,7 @@ static fc_status find_sizes(fc_plan *p, fc_error *error)
     /* As it will be packed: float16 in float. */
     if (!status)
         status = fc_check_bytes("input", d->n, d->c, d->h, d->w, p->element_bytes, error);
-    /* A block of channels is packed whole, so that one channel may take the place of nr. */
+    /* A block of channels is packed whole, so that one channel takes the place of nr at most. */
     if (!status)
         status = fc_check_bytes("weight", d->k, d->cg, d->kh, d->kw,
                                 p->element_bytes * (size_t)p->family->nr, error);

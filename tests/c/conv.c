@@ -233,7 +233,7 @@ static int fits(const fc_conv_desc *d)
 
 enum form { DENSE, POINTWISE, GROUPED, DEPTHWISE, SQUARE, FORM_COUNT };
 
-/* Sizes around the vectors (4, 8, 16) and the tiles (6, 8, 12, 16, 28). */
+/* Sizes around the vectors (4, 8, 16), the tiles (6, 8, 14 by 12, 16, 32) and the lines (24, 48). */
 static fc_conv_desc random_desc(enum form form, fc_dtype dtype)
 {
     fc_conv_desc d;
@@ -242,7 +242,7 @@ static fc_conv_desc random_desc(enum form form, fc_dtype dtype)
                            .cg = ONE_OF(1, 2, 3, 4, 5, 9, 16, 17, 35),
                            .h = ONE_OF(1, 2, 4, 5, 7, 9),
                            .w = ONE_OF(1, 2, 3, 5, 6, 7, 8, 9, 13, 15, 16, 17, 27, 29, 31, 57),
-                           .k = ONE_OF(1, 2, 3, 4, 7, 8, 11, 12, 13, 15, 16, 17, 25, 33),
+                           .k = ONE_OF(1, 2, 3, 4, 7, 8, 11, 12, 13, 15, 16, 17, 25, 33, 49),
                            .kh = ONE_OF(1, 2, 3, 3, 5),
                            .kw = ONE_OF(1, 2, 3, 3, 4, 7),
                            .groups = 1,
@@ -268,6 +268,8 @@ static fc_conv_desc random_desc(enum form form, fc_dtype dtype)
             d.cg = 1;
             d.k = ONE_OF(1, 1, 1, 2, 3);
             d.h += ONE_OF(0, 0, 11);
+            if (ONE_OF(0, 0, 1))
+                d.kh = ONE_OF(4, 7);
         } else if (form == SQUARE) { /* what Winograd takes */
             d.kh = d.kw = ONE_OF(3, 3, 5);
             d.stride[0] = d.stride[1] = 1;
@@ -296,6 +298,7 @@ static const fc_conv_desc large[] = {
     {.c = 70, .h = 24, .w = 25, .k = 50, .cg = 70, .kh = 1, .kw = 1, .groups = 1},
     {.c = 300, .h = 9, .w = 9, .k = 90, .cg = 300, .kh = 1, .kw = 1, .groups = 1},
     {.c = 40, .h = 50, .w = 62, .k = 40, .cg = 1, .kh = 3, .kw = 3, .groups = 40},
+    {.n = 9, .c = 700, .h = 2, .w = 3, .k = 180, .cg = 700, .kh = 1, .kw = 1, .groups = 1},
 };
 
 void test_conv(fc_dtype dtype)
@@ -308,7 +311,7 @@ void test_conv(fc_dtype dtype)
     for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
         fc_conv_desc d = large[i];
         const int64_t border = d.kh / 2;
-        d.n = 1;
+        d.n += !d.n;
         d.dtype = dtype;
         for (int axis = 0; axis < 2; axis++) {
             d.stride[axis] = d.dilation[axis] = 1;
