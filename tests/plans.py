@@ -146,8 +146,8 @@ def run_pool(plan, x, *, indices=False):
 def _widths():
     """Output widths around the tiles."""
     widths = (1, 2, 5, 6, 7, 11, 13, 14, 15, 16, 17, 27, 28, 29, 42, 43, 57)
-    several_rows = [Case(w=ow + 2, h=oh + 2, k=k) for ow in (4, 5, 7) for oh in (3, 5) for k in (16, 17)]
-    return [Case(w=ow + 2, h=4, k=17) for ow in widths] + several_rows
+    rows = [Case(w=w, h=h, k=k) for w in (6, 7, 9) for h in (5, 7) for k in (16, 17)]
+    return [Case(w=ow + 2, h=4, k=17) for ow in widths] + rows
 
 
 def _channels():
