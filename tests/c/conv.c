@@ -233,7 +233,8 @@ static int fits(const fc_conv_desc *d)
 
 enum form { DENSE, POINTWISE, GROUPED, DEPTHWISE, SQUARE, FORM_COUNT };
 
-/* Sizes around the vectors (4, 8, 16), the tiles (6, 8, 14 by 12, 16, 32) and the lines (24, 48). */
+/* Sizes around the vectors (4, 8, 16), the tiles (6, 8, 14 by 12, 16, 32) and the lines (24, 48).
+ */
 static fc_conv_desc random_desc(enum form form, fc_dtype dtype)
 {
     fc_conv_desc d;
