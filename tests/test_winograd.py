@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import expected
+import fastconv
 import plans
 from plans import Case
 
@@ -57,3 +58,23 @@ def test_the_best_form_can_be_asked_for_by_the_common_name():
         Case(kh=3, kw=3, h=9, stride=(2, 2)).plan("float32", algorithm="winograd")
     with pytest.raises(ValueError, match="it computes in float32"):
         case.plan("float64", algorithm="winograd")
+
+
+@pytest.mark.parametrize(("form", "size", "m"), [("f43", 3, 4), ("f23", 3, 2), ("f25", 5, 2)])
+def test_errors_follow_the_largest_pixels_of_a_tile(form, size, m, rng):
+    """Narrow and sparse images, and weights of which some are a hundred thousand times smaller."""
+    pad = size // 2
+    for _ in range(200):
+        (c, k), (h, w) = rng.integers(1, 5, 2), rng.integers(1, 10, 2)
+        x = rng.standard_normal((1, c, h, w)) * (rng.random((1, c, h, w)) < rng.choice([0.1, 1]))
+        weight = rng.standard_normal((k, c, size, size)) * 10.0 ** rng.integers(-5, 1, (size, size))
+        x, weight = x.astype(np.float32), weight.astype(np.float32)
+        y = fastconv.conv2d(x, weight, padding=pad, algorithm=f"winograd_{form}")
+        exact, _ = expected.conv2d(x, weight, padding=pad)
+        around = np.pad(abs(x[0]).astype(float), ((0, 0), (pad, pad + m), (pad, pad + m)))
+        sums = abs(weight).sum((2, 3), dtype=float)
+        for i, j in np.ndindex(-(-h // m), -(-w // m)):
+            tile = (..., slice(i * m, i * m + m), slice(j * m, j * m + m))
+            read = around[:, i * m : i * m + m + size - 1, j * m : j * m + m + size - 1]
+            bound = 4 * expected.error_bound(sums @ read.max((1, 2)), c * size**2, "float32")
+            assert (abs(y - exact)[0][tile].max((1, 2)) <= bound).all()

@@ -67,10 +67,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _thread_counts(text: str) -> tuple[int, ...]:
-    counts = tuple(int(part) for part in text.split(","))
-    if not all(1 <= count <= 256 for count in counts):
-        raise ValueError
-    return tuple(sorted(set(counts)))
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and 1 <= int(part) <= 256 for part in parts):
+        raise argparse.ArgumentTypeError(f"takes numbers from 1 to 256, as in 1,2, got {text!r}")
+    return tuple(sorted({int(part) for part in parts}))
 
 
 def _variants(options: argparse.Namespace) -> list[Variant]:
