@@ -418,6 +418,7 @@ def test_a_listing_whose_reader_is_gone_ends_quietly():
         ("--threads", "two"),
         ("--json", "nowhere/at/all.json"),
         ("--html", "nowhere/at/all.html"),
+        ("--plot", "picture.xyz"),
         ("--load", "nowhere.json"),
     ],
 )

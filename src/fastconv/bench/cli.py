@@ -66,6 +66,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="list the cases and end")
 
 
+_PICTURES = (".png", ".svg", ".pdf", ".jpg")
+"""Kinds that every backend of matplotlib writes."""
+
+
 def _thread_counts(text: str) -> tuple[int, ...]:
     parts = text.split(",")
     if not all(part.strip().isdecimal() and 1 <= int(part) <= 256 for part in parts):
@@ -132,6 +136,8 @@ def main(options: argparse.Namespace) -> int:
 
 def _complaint(options: argparse.Namespace) -> str | None:
     """What stands against these options, if anything."""
+    if options.plot and options.plot.suffix.lower() not in _PICTURES:
+        return f"--plot {options.plot}: draws {', '.join(_PICTURES)}"
     if options.plot and importlib.util.find_spec("matplotlib") is None:
         return "--plot needs matplotlib, which is missing: pip install matplotlib"
     for name in ("json", "plot", "html"):
