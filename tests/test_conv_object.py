@@ -181,10 +181,14 @@ def test_one_object_serves_every_shape(algorithm, size, rng):
         x = rng.standard_normal((8, size + width % 5, width)).astype(np.float32)
         alone = fastconv.Conv2d(weight, algorithm=algorithm)
         assert shared(x).tobytes() == alone(x).tobytes(), x.shape
-    if size == 1:
-        weight = rng.standard_normal((24, 512, 1, 1)).astype(np.float32)
-        shared = fastconv.Conv2d(weight, algorithm=algorithm)
-        for n in (1, 8, 1, 30, 8):
-            x = rng.standard_normal((n, 512, 1, 1)).astype(np.float32)
-            alone = fastconv.Conv2d(weight, algorithm=algorithm)
-            assert shared(x).tobytes() == alone(x).tobytes(), x.shape
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "pointwise", "im2col"])
+def test_one_object_serves_every_batch(algorithm, rng):
+    """Lone pixels go by lines, many of them by tiles, whose weights are packed otherwise."""
+    weight = rng.standard_normal((24, 512, 1, 1)).astype(np.float32)
+    shared = fastconv.Conv2d(weight, algorithm=algorithm)
+    for n in (1, 8, 1, 30, 8):
+        x = rng.standard_normal((n, 512, 1, 1)).astype(np.float32)
+        alone = fastconv.Conv2d(weight, algorithm=algorithm)
+        assert shared(x).tobytes() == alone(x).tobytes(), x.shape

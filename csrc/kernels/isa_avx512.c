@@ -18,8 +18,8 @@
 /* As fast, in less code; depthwise, whose loads are most of it, took 1.1 to 1.3 times as long. */
 #define FC_MASKED 1
 #define FC_LINE_PINS 1
-/* Two multiply-adds a cycle; tiles and lines reach 0.96 of them from L2 on Zen 5, and a lone vector
- * of pixels has 9 loads for 8. */
+/* Two multiply-adds a cycle, of which the tile by itself reaches 0.98 from L2 on Zen 5, and some
+ * more for what a call takes; a lone vector of pixels has 9 loads for 8. */
 #define FC_TILE_CYCLES 0.52
 #define FC_LINE_CYCLES 0.52
 #define FC_LONE_CYCLES 0.58

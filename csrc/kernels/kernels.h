@@ -361,8 +361,8 @@ struct fc_family {
     int rows;      /* most pixel rows in a tile */
     /* Cycles of a vector multiply-add in a dense tile, in a line, in its lone vectors of pixels. */
     double tile_cycles, line_cycles, lone_cycles;
-    fc_dense_fn *dense[FC_ROWS_MAX + 1][FC_MR_MAX + 1]; /* [rows][cols]; NULL: not built */
-    fc_dense_fn *narrow[FC_ROWS_MAX + 1][FC_MR_MAX + 1];
+    fc_dense_fn *dense[FC_ROWS_MAX + 1][FC_MR_MAX + 1];  /* [rows][cols]; NULL: not built */
+    fc_dense_fn *narrow[FC_ROWS_MAX + 1][FC_MR_MAX + 1]; /* of nr_narrow channels, if there are */
     int line_singles;  /* pixels at a line's end that are taken one by one, at most */
     int line_vectors;  /* of pixels that a dense line takes at once */
     int line_channels; /* that its weights are packed by; nr and nr_narrow are multiples of it */

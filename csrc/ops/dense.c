@@ -1,9 +1,11 @@
 /* The loop nest of dense tiles and lines (ops/dense.h):
  *
- *   for item: an image or all, a group of the convolution, some lines, some blocks (parallel,
- * claimed) pack the lines' input into a slab, unless this thread holds it already for blocks whose
- * weights fit L2 together for a band of lines whose packed input fits L2 for block: for tile in
- * band the whole reduction in registers, then the epilogue
+ *   for item: image or batch, group, some lines, some blocks                   (parallel, claimed)
+ *       pack the lines' input into a slab, unless this thread holds it already
+ *       for blocks whose weights fit L2 together
+ *           for a band of lines whose packed input fits L2
+ *               for block: for tile in band
+ *                   the whole reduction in registers, then the epilogue
  *
  * Reduction order depends on the plan alone, so the bits do not depend on who computes which item.
  */
@@ -155,23 +157,28 @@ void fc_dense_pack_weights(const fc_plan *p, const void *weight, void *packed)
     for (int64_t g = 0; g < p->desc.groups; g++)
         for (int64_t block = 0; block < b->blocks; block++) {
             const int64_t k0 = block * nr, channels = fc_min(nr, p->kg - k0);
-            const int64_t width = fc_tile_nr(p->family, channels);
+            const int64_t width = fc_block_nr(p, block);
             const struct fc_weights w = {
                 .dst = (char *)packed + (size_t)(g * fc_tile_channels(p) + k0) * k_bytes,
                 .src = (const char *)weight + (size_t)(g * p->kg + k0) * k_bytes,
                 .place = p->place,
                 .taps = b->taps,
                 .nr = width,
-                .columns = b->by_line ? p->family->line_channels : width,
+                .columns = fc_min(p->packed_channels, width),
                 .channels = channels};
             p->family->weights(&w);
         }
 }
 
+int64_t fc_block_nr(const fc_plan *p, int64_t block)
+{
+    return fc_tile_nr(p->family, p->kg - block * p->family->nr);
+}
+
 int64_t fc_tile_channels(const fc_plan *p)
 {
-    const int64_t whole = (p->kg - 1) / p->family->nr * p->family->nr;
-    return whole + fc_tile_nr(p->family, p->kg - whole);
+    const int64_t last = (p->kg - 1) / p->family->nr;
+    return last * p->family->nr + fc_block_nr(p, last);
 }
 
 double fc_tile_multiplies(const fc_plan *p, double pixels)
@@ -361,21 +368,12 @@ static void run_tiles(const fc_plan *p, struct fc_target *t, const struct fc_den
     }
 }
 
-/* Bytes of a block's weights. */
-static int64_t bytes_of(const fc_plan *p, int64_t block)
-{
-    const struct fc_dense_blocking *b = p->blocking;
-    return b->taps * fc_tile_nr(p->family, p->kg - block * p->family->nr) *
-           (int64_t)p->element_bytes;
-}
-
 static void run_item(const fc_plan *p, const struct fc_conv_io *io, const struct fc_dense_slab *s,
                      int64_t block0, int64_t block1)
 {
     const struct fc_dense_blocking *b = p->blocking;
-    const int64_t nr = p->family->nr, block_bytes = b->taps * nr * (int64_t)p->element_bytes;
-    const char *weights = (const char *)io->packed +
-                          s->group * fc_tile_channels(p) * b->taps * (int64_t)p->element_bytes;
+    const int64_t nr = p->family->nr, k_bytes = b->taps * (int64_t)p->element_bytes;
+    const char *weights = (const char *)io->packed + s->group * fc_tile_channels(p) * k_bytes;
     union {
         float f32[FC_NR_MAX];
         double f64[FC_NR_MAX];
@@ -389,14 +387,15 @@ static void run_item(const fc_plan *p, const struct fc_conv_io *io, const struct
                 const int64_t channels = fc_min(nr, p->kg - block * nr);
                 struct fc_target t = fc_target_of(p, io, s->image, k0, channels);
                 fc_load_bias(p, io->bias, k0, channels, &bias);
-                const char *w = weights + block * block_bytes;
+                const char *w = weights + block * nr * k_bytes;
                 if (b->by_line)
                     run_lines(p, &t, s, &bias, w,
                               s->in_place ? fetch_share(block - first, last - first) : 0, line0,
                               line1);
                 else
-                    run_tiles(p, &t, s, &bias, w, block + 1 < block1 ? bytes_of(p, block + 1) : 0,
-                              line0, line1);
+                    run_tiles(p, &t, s, &bias, w,
+                              block + 1 < block1 ? fc_block_nr(p, block + 1) * k_bytes : 0, line0,
+                              line1);
             }
         }
     }

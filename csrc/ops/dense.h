@@ -62,7 +62,9 @@ void fc_dense_run(const fc_plan *plan, const struct fc_conv_io *io, fc_dense_pac
  * `line_pixels` for each of `images` images and each group. */
 void fc_dense_count(const fc_plan *plan, int64_t images, int64_t lines, int64_t line_pixels,
                     int by_line, double work[FC_WORK_COUNT]);
-/* Output channels of a group that the tiles compute, idle ones counted: those of packed weights. */
+/* Output channels of a block's tiles, idle ones counted. */
+int64_t fc_block_nr(const fc_plan *plan, int64_t block);
+/* The same of all blocks of a group: those of packed weights. */
 int64_t fc_tile_channels(const fc_plan *plan);
 /* Vector multiply-adds of the output channels of a group for a tap of a stretch of pixels, cut
  * evenly into tiles, idle ones counted. */

@@ -29,7 +29,7 @@ static const int64_t SPARSE = 8;
 static const int64_t ITEM_OUTPUTS = 16 << 10;
 static const int64_t ITEM_ROWS_MAX = 512, ITEM_COLS_MAX = 4096;
 /* Output elements of small planes that go together: what is the same for all of them is found once,
- * without which 2x2 maxima at 14x14 took 1.7 times as long.  Two thousand are 2 us of work. */
+ * without which 2x2 maxima at 14x14 took 1.7 times as long.  Two thousand are 1 us of work. */
 static const int64_t PLANES_OUTPUTS = 2 << 10;
 /* Planes of one item of whole planes: a line of outputs for each of 16 vectors' lanes. */
 static const int64_t WHOLE_PLANES = 64;
@@ -37,7 +37,7 @@ static const int64_t WHOLE_PLANES = 64;
  * kernel takes at once, as fit three quarters of the smallest L1. */
 static const int64_t BESIDE_BYTES = 24 << 10, BESIDE_VECTORS = 4;
 /* Output columns up to which they do: 5x5 averages at 5x3 take a sixth of the time of rows so; 3x3
- * maxima at 7x7 0.63 of it, at 14x14 1.36 (AVX2, planes of rows one by one). */
+ * maxima at 7x7 0.63 of it, at 14x14 1.36 (AVX2, while planes still went one by one). */
 static const int64_t BESIDE_COLS = 8;
 /* Elements of float16 that are converted and summed at once. */
 static const int64_t PIECE = 2048;

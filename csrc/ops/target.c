@@ -33,12 +33,13 @@ int64_t fc_target_at(const fc_plan *p, const struct fc_target *t, int64_t q, int
                      struct fc_store *store)
 {
     const int64_t plane = p->oh * t->ow, size = (int64_t)p->io_bytes;
-    const int64_t image = q / plane, i = q % plane / t->ow, j = q % t->ow;
+    const int64_t image = q / plane, rest = q - image * plane;
+    const int64_t i = rest / t->ow, j = rest - i * t->ow;
     const fc_array *y = t->y_strides, *r = t->r_strides;
     store->y = t->y + (image * y->n + i * y->h + j * y->w) * size;
     store->residual =
         t->residual ? t->residual + (image * r->n + i * r->h + j * r->w) * size : NULL;
-    return fc_min(count, t->flat ? plane - q % plane : t->ow - j);
+    return fc_min(count, t->flat ? plane - rest : t->ow - j);
 }
 
 void fc_load_bias(const fc_plan *p, const void *bias, int64_t k0, int64_t channels, void *dst)

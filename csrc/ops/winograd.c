@@ -30,7 +30,7 @@
 
 /* Tiles of a block: a whole number of AVX-512's register tiles of 14, and of tile rows of images
  * 28, 56, 112 and 224 wide; half of them where V and M would leave too little of L2 to the weights
- * (64 and 128 channels with an L2 of 1 MB: 1.13 to 1.15 times as fast).  Fewer than TILES_LEAST
+ * (64 and 128 channels with an L2 of 1 MB: 1.07 to 1.14 times as fast).  Fewer than TILES_LEAST
  * would read the weights too often. */
 enum { TILES_WANTED = 56, TILES_LEAST = 24 };
 
@@ -142,13 +142,16 @@ static void find_blocks(const fc_plan *p, struct winograd_blocking *b)
      * point of V stays there, and M is held for all. */
     const int64_t tile_bytes = b->points * d->cg * size;
     int64_t tiles = p->l2_bytes * 9 / 10 / tile_bytes, held_bytes = p->l2_bytes / 4;
+    int64_t wanted = TILES_WANTED;
     if (tiles < TILES_LEAST) {
         tiles = fc_max(1, V_BYTES_MAX / tile_bytes);
         held_bytes = M_BYTES_MAX;
-    } else if (TILES_WANTED * b->points * (d->cg + nr) * size > p->l2_bytes * 6 / 10) {
-        cut_grid(p, b, fc_min(tiles, TILES_WANTED / 2));
+    } else if (wanted * b->points * (d->cg + nr) * size > p->l2_bytes * 6 / 10) {
+        wanted /= 2;
     }
-    if (b->tiles < TILES_LEAST)
+    cut_grid(p, b, fc_min(tiles, wanted));
+    /* What equal parts leave of half a block may be too little. */
+    if (wanted < TILES_WANTED && b->tiles < TILES_LEAST)
         cut_grid(p, b, fc_min(tiles, TILES_WANTED));
 
     b->v_point = d->cg * b->tiles + POINT_PADDING;
@@ -209,12 +212,6 @@ static int64_t packed_at(const fc_plan *p, int64_t group, int64_t point, int64_t
     return (channels + block * p->family->nr) * p->desc.cg;
 }
 
-/* Output channels of a block's tiles. */
-static int64_t block_nr(const fc_plan *p, int64_t block)
-{
-    return fc_tile_nr(p->family, p->kg - block * p->family->nr);
-}
-
 /* Points lie so far apart that their lines would compete for the same sets of every cache: some
  * channels are transformed in L1 and leave in longer stretches. */
 static void pack(const fc_plan *p, const void *weight, void *packed)
@@ -229,7 +226,7 @@ static void pack(const fc_plan *p, const void *weight, void *packed)
         const int64_t g = item / b->blocks, block = item % b->blocks;
         const int64_t first = block * p->family->nr, k0 = g * p->kg + first;
         w.channels = fc_min(p->family->nr, p->kg - first);
-        w.nr = block_nr(p, block);
+        w.nr = fc_block_nr(p, block);
         w.point = CHANNELS * w.nr;
         for (int64_t c0 = 0; c0 < d->cg; c0 += CHANNELS) {
             const int64_t count = fc_min(CHANNELS, d->cg - c0);
@@ -384,7 +381,7 @@ static void multiply(const fc_plan *p, const struct fc_conv_io *io, const struct
     for (int64_t point = 0; point < b->points; point++)
         for (int64_t block = first; block < last; block++) {
             const float *w = (const float *)io->packed + packed_at(p, k->group, point, block);
-            const int64_t nr = block_nr(p, block);
+            const int64_t nr = fc_block_nr(p, block);
             const int64_t turn = block + 1 == last;
             const int64_t after = fc_min(point + turn, b->points - 1);
             const int64_t next_block = turn ? first : block + 1;
@@ -393,7 +390,7 @@ static void multiply(const fc_plan *p, const struct fc_conv_io *io, const struct
             /* The next weights are wanted in L2 by the end of these.  Their bytes are spread over
              * the panels, which fetch a line for every two channels: of two panels and two vectors
              * a channel every other one, for CPUs fetch lines in pairs. */
-            d.prefetch_step = 2 * block_nr(p, next_block) * (int64_t)sizeof(float) / panels;
+            d.prefetch_step = 2 * fc_block_nr(p, next_block) * (int64_t)sizeof(float) / panels;
             float *m = work->m + ((block - first) * b->points + point) * b->m_point;
             d.w = w;
             for (int64_t panel = 0; panel < panels; panel++) {
