@@ -140,7 +140,7 @@ stage_lint() {
     local bin=$work/tools/bin files
     run "$bin/ruff" check .
     run "$bin/ruff" format --check .
-    run env "PATH=$bin:$PATH" cython-lint src/fastconv/_core.pyx
+    run env "PATH=$bin:$PATH" cython-lint src/fastconv/_core.pyx src/fastconv/_core_*.pxi
     mapfile -t files < <(find csrc tests -name '*.[ch]' -o -name '*.inc')
     run "$bin/clang-format" --dry-run -Werror "${files[@]}"
 }

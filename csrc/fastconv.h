@@ -84,11 +84,11 @@ typedef struct fc_pool_desc {
     fc_dtype dtype;
 } fc_pool_desc;
 
-/* A 4-D array: data and its strides over n, c, h, w whatever the layout.  The innermost axis (w, or
- * c when channels last) has stride 1 or length 1. */
+/* A 5-D array: data and its strides over n, c, d, h, w whatever the layout; 0 for an axis that it
+ * lacks.  The innermost axis (w, or c when channels last) has stride 1 or length 1. */
 typedef struct fc_array {
     void *data;
-    int64_t n, c, h, w;
+    int64_t n, c, d, h, w;
 } fc_array;
 
 typedef struct fc_plan fc_plan;

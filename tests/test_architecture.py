@@ -20,11 +20,12 @@ PACKAGE = ROOT / "src" / "fastconv"
 
 C_FILES = sorted(p for p in CSRC.rglob("*") if p.suffix in (".c", ".h", ".inc"))
 PYTHON_FILES = sorted(PACKAGE.rglob("*.py"))
+SUFFIXES = [".c", ".h", ".inc", ".py", ".pyi", ".pyx", ".pxi", ".md", ".sh", ".toml", ".yaml"]
 ALL_FILES = sorted(
     path
     for folder in (".ci", "benchmarks", "csrc", "docs", "examples", "src", "tests", "tools", "")
     for path in (ROOT / folder).glob("**/*" if folder else "*")
-    if path.suffix in (".c", ".h", ".inc", ".py", ".pyi", ".pyx", ".md", ".sh", ".toml", ".yaml")
+    if path.suffix in SUFFIXES
 )
 
 # What the files of each folder of csrc may include, after the layers of CONTRIBUTING.md.
@@ -181,8 +182,9 @@ def test_only_the_command_line_imports_the_benchmark():
 
 
 def test_the_binding_imports_no_python_of_ours():
-    text = (PACKAGE / "_core.pyx").read_text()
-    assert not re.findall(r"(?m)^\s*(?:from\s+(?:fastconv|\.)|import\s+fastconv).*", text)
+    for path in PACKAGE.glob("_core*.p[yx][xi]"):
+        own = r"(?m)^\s*(?:from\s+(?:fastconv|\.)|import\s+fastconv).*"
+        assert not re.findall(own, path.read_text()), path.name
 
 
 def test_import_loads_numpy_alone():

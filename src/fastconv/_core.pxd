@@ -75,7 +75,7 @@ cdef extern from "fastconv.h" nogil:
 
     ctypedef struct fc_array:
         void *data
-        int64_t n, c, h, w
+        int64_t n, c, d, h, w
 
     ctypedef struct fc_plan:
         pass

@@ -1,0 +1,238 @@
+# Convolution's part of the binding; _core.pyx includes it.
+
+def algorithms():
+    """Return the names of all algorithms."""
+    names = []
+    while fc_algorithm_name(len(names)) != NULL:
+        names.append(fc_algorithm_name(len(names)).decode())
+    return tuple(names)
+
+
+cdef int state(
+    fc_conv_desc *d, int64_t n, int64_t c, int64_t h, int64_t w, int64_t k, int64_t cg, int64_t kh,
+    int64_t kw, tuple stride, tuple padding, tuple dilation, int64_t groups,
+) except -1:
+    """Fill in the geometry of a descriptor."""
+    d.n, d.c, d.h, d.w = n, c, h, w
+    d.k, d.cg, d.kh, d.kw = k, cg, kh, kw
+    d.stride[0], d.stride[1] = stride
+    d.pad[0], d.pad[1], d.pad[2], d.pad[3] = padding
+    d.dilation[0], d.dilation[1] = dilation
+    d.groups = groups
+    return 0
+
+
+cdef class Packed:
+    """Weights in the order that a plan's kernels read them."""
+
+    cdef void *data
+    cdef uint64_t packing
+
+    def __dealloc__(self):
+        fc_memory_give(self.data)
+
+
+cdef class ConvPlan:
+    """Every decision about one convolution; immutable."""
+
+    cdef fc_plan *plan
+    cdef fc_conv_desc desc
+    cdef fc_plan_info info
+    cdef int typenum
+    cdef readonly tuple out_shape
+    cdef readonly uint64_t packing
+
+    def __cinit__(
+        self, int64_t n, int64_t c, int64_t h, int64_t w, int64_t k, int64_t cg, int64_t kh,
+        int64_t kw, tuple stride, tuple padding, tuple dilation, int64_t groups,
+        bint channels_last, str dtype, tuple activation, str algorithm, object level,
+        bint one_shot,
+    ):
+        cdef fc_error error
+        cdef fc_conv_desc *d = &self.desc
+        cdef bytes name = algorithm.encode()
+        state(d, n, c, h, w, k, cg, kh, kw, stride, padding, dilation, groups)
+        d.channels_last = channels_last
+        d.dtype = _DTYPES[dtype]
+        d.activation = activation_of(activation)
+        self.typenum = typenum_of(dtype)
+        check(fc_plan_create(d, name, level_of(level), one_shot, &self.plan, &error), &error)
+        fc_plan_describe(self.plan, &self.info)
+        self.packing = fc_plan_packing(self.plan)
+        if channels_last:
+            self.out_shape = (n, self.info.oh, self.info.ow, k)
+        else:
+            self.out_shape = (n, k, self.info.oh, self.info.ow)
+
+    def __dealloc__(self):
+        fc_plan_destroy(self.plan)
+
+    @property
+    def algorithm(self):
+        return self.info.algorithm.decode()
+
+    @property
+    def level(self):
+        return self.info.level.decode()
+
+    @property
+    def flops(self):
+        return self.info.flops
+
+    @property
+    def packed_bytes(self):
+        return self.info.packed_bytes
+
+    @property
+    def scratch_bytes(self):
+        return self.info.scratch_bytes
+
+    @property
+    def threads(self):
+        cdef fc_plan_info info
+        fc_plan_describe(self.plan, &info)
+        return info.threads
+
+    @property
+    def seconds(self):
+        return self.info.seconds
+
+    @property
+    def work(self):
+        return tuple(self.info.work[i] for i in range(FC_WORK_COUNT))
+
+    @property
+    def blocking(self):
+        return self.info.blocking.decode()
+
+    @property
+    def why(self):
+        return self.info.why.decode()
+
+    def pack(self, cnp.ndarray weight not None):
+        cdef fc_conv_desc *d = &self.desc
+        cdef Packed packed = Packed.__new__(Packed)
+        cdef fc_error error
+        cdef fc_status status
+        cdef const void *data
+        conform("weight", weight, (d.k, d.cg, d.kh, d.kw), self.typenum, False)
+        if not cnp.PyArray_IS_C_CONTIGUOUS(weight):
+            raise ValueError("weight must be C-contiguous")
+        packed.data = fc_memory_take(self.info.packed_bytes)
+        if not packed.data:
+            raise MemoryError(f"no memory for {self.info.packed_bytes} bytes of packed weights")
+        packed.packing = self.packing
+        data = cnp.PyArray_DATA(weight)
+        with nogil:
+            status = fc_plan_pack(self.plan, data, packed.data, &error)
+        check(status, &error)
+        return packed
+
+    def run(self, x, Packed packed not None, bias, residual, out):
+        cdef fc_conv_desc *d = &self.desc
+        if d.channels_last:
+            conform("x", x, (d.n, d.h, d.w, d.c), self.typenum, False)
+        else:
+            conform("x", x, (d.n, d.c, d.h, d.w), self.typenum, False)
+        conform("out", out, self.out_shape, self.typenum, True)
+        if residual is not None:
+            conform("residual", residual, self.out_shape, self.typenum, False)
+        if bias is not None and (
+            cnp.PyArray_TYPE(bias) != self.typenum or cnp.PyArray_SIZE(bias) != d.k
+            or not cnp.PyArray_ISCARRAY_RO(bias)
+        ):
+            raise ValueError("bias must be a contiguous array of the output channels")
+        if packed.packing != self.packing:
+            raise ValueError("packed weights belong to another plan")
+        run(self, x, packed, bias, residual, out)
+
+
+cdef int run(ConvPlan plan, cnp.ndarray x, Packed packed, object bias, object residual,
+             cnp.ndarray out) except -1:
+    """The one call; all arrays conform."""
+    cdef fc_array input, output, added
+    cdef const void *bias_data = NULL
+    cdef fc_error error
+    cdef fc_status status
+    cdef bint channels_last = plan.desc.channels_last
+    settle(&input, x, 2, channels_last)
+    settle(&output, out, 2, channels_last)
+    added.data = NULL
+    if residual is not None:
+        settle(&added, residual, 2, channels_last)
+    if bias is not None:
+        bias_data = cnp.PyArray_DATA(bias)
+    with nogil:
+        status = fc_plan_run(plan.plan, &input, packed.data, bias_data, &added, &output, &error)
+    return check(status, &error)
+
+
+cdef class _Published:
+    """What the fast path of a Conv2d serves; never changed, only replaced."""
+
+    cdef ConvPlan plan
+    cdef Packed packed
+    cdef object bias
+    cdef int typenum, rank
+    cdef cnp.npy_intp shape[4]
+    cdef cnp.npy_intp out_shape[4]
+
+    cdef bint fits(self, object array, const cnp.npy_intp *shape) noexcept:
+        return plain(array, self.typenum, self.rank, shape)
+
+
+cdef class Conv2dBase:
+    """The call of a Conv2d: at once to C for the input it knows, else through `_general`."""
+
+    cdef _Published published
+
+    def _publish(self, ConvPlan plan not None, Packed packed not None, bias, tuple shape, str dtype,
+                 int rank):
+        cdef _Published published = _Published.__new__(_Published)
+        cdef int i
+        published.plan = plan
+        published.packed = packed
+        published.bias = bias
+        published.typenum = typenum_of(dtype)
+        published.rank = rank
+        for i in range(rank):
+            published.shape[i] = shape[i]
+            published.out_shape[i] = plan.out_shape[4 - rank + i]
+        self.published = published
+
+    def _forget(self):
+        self.published = None
+
+    def __call__(self, x, /, *, out=None, residual=None):
+        cdef _Published known = self.published
+        if known is None or not known.fits(x, known.shape):
+            return self._general(x, out, residual)
+        if residual is not None and not known.fits(residual, known.out_shape):
+            return self._general(x, out, residual)
+        if out is None:
+            out = cnp.PyArray_EMPTY(known.rank, known.out_shape, known.typenum, 0)
+        elif (
+            not known.fits(out, known.out_shape)
+            or not cnp.PyArray_ISWRITEABLE(out)
+            or not disjoint(out, x)
+            or (residual is not None and residual is not out and not disjoint(out, residual))
+        ):
+            return self._general(x, out, residual)
+        run(known.plan, x, known.packed, known.bias, residual, out)
+        return out
+
+
+def conv_size(
+    int64_t n, int64_t c, int64_t h, int64_t w, int64_t k, int64_t cg, int64_t kh, int64_t kw,
+    tuple stride, tuple padding, tuple dilation, int64_t groups,
+):
+    """Validate a convolution and return its output height and width."""
+    cdef fc_conv_desc d
+    cdef int64_t oh, ow
+    cdef fc_error error
+    state(&d, n, c, h, w, k, cg, kh, kw, stride, padding, dilation, groups)
+    d.channels_last = False
+    d.dtype = FC_FLOAT64  # the largest: what fits it fits all
+    d.activation.kind = FC_NONE
+    check(fc_conv_size(&d, &oh, &ow, &error), &error)
+    return oh, ow

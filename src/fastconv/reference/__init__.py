@@ -1,0 +1,14 @@
+"""The oracle: every public operator as plain loops, in float64, written to be read and believed.
+
+It shares the argument forms of the fast functions (``_arguments``) and nothing else: it works out
+output sizes, windows and sums by itself, so that a mistake in the library cannot hide here. It
+knows neither ``_core`` nor the operators.
+
+Use it to see what a function means, and to check the fast one. It is thousands of times slower.
+"""
+
+from fastconv.reference.activation import relu
+from fastconv.reference.conv import conv2d
+from fastconv.reference.pool import avg_pool2d, global_avg_pool2d, max_pool2d
+
+__all__ = ["avg_pool2d", "conv2d", "global_avg_pool2d", "max_pool2d", "relu"]
