@@ -59,13 +59,20 @@ typedef struct fc_activation {
     double a, b;
 } fc_activation;
 
+/* The axis that volumes have before height and width; of images size, kernel, stride and dilation
+ * are 1. */
+typedef struct fc_depth {
+    int64_t size, kernel, stride, dilation, pad[2]; /* pad: front, back */
+} fc_depth;
+
 typedef struct fc_conv_desc {
     int64_t n, c, h, w;    /* input; c over all groups */
-    int64_t k, cg, kh, kw; /* weight: (k, cg, kh, kw) */
+    int64_t k, cg, kh, kw; /* weight: (k, cg, depth.kernel, kh, kw) */
+    fc_depth depth;
     int64_t groups;
     int64_t stride[2], dilation[2]; /* h, w */
     int64_t pad[4];                 /* top, bottom, left, right */
-    int channels_last;              /* NHWC input and output; weight stays (k, cg, kh, kw) */
+    int channels_last;              /* NDHWC input and output; the weight stays as it is */
     fc_dtype dtype;
     fc_activation activation;
 } fc_conv_desc;
@@ -114,7 +121,7 @@ typedef enum fc_work {
 /* What a plan tells about itself. */
 typedef struct fc_plan_info {
     const char *algorithm, *level;
-    int64_t oh, ow;
+    int64_t od, oh, ow;
     int64_t flops;        /* 2 per multiply-add; padding counts as zeros */
     size_t packed_bytes;  /* packed weights */
     size_t scratch_bytes; /* workspace of one thread */
@@ -139,8 +146,8 @@ fc_status fc_out_size(const char *axis, int64_t size, int64_t pad_begin, int64_t
                       int64_t kernel, int64_t stride, int64_t dilation, int ceil_mode, int64_t *out,
                       int64_t *remainder, fc_error *error);
 
-/* Validates and gives the output size, without a plan. */
-fc_status fc_conv_size(const fc_conv_desc *desc, int64_t *oh, int64_t *ow, fc_error *error);
+/* Validates and gives the output size (depth, height, width), without a plan. */
+fc_status fc_conv_size(const fc_conv_desc *desc, int64_t size[3], fc_error *error);
 
 /* The names of the algorithms, i >= 0; NULL past the last. */
 const char *fc_algorithm_name(int i);
@@ -152,7 +159,7 @@ void fc_plan_destroy(fc_plan *plan);
 void fc_plan_describe(const fc_plan *plan, fc_plan_info *info);
 /* A hash of how weights are packed: plans that share it can share packed weights. */
 uint64_t fc_plan_packing(const fc_plan *plan);
-/* weight: (k, cg, kh, kw) contiguous; packed: fc_plan_info.packed_bytes, 64-byte aligned. */
+/* weight: contiguous; packed: fc_plan_info.packed_bytes, 64-byte aligned. */
 fc_status fc_plan_pack(const fc_plan *plan, const void *weight, void *packed, fc_error *error);
 /* bias (k) and residual may have data NULL. residual may be the output itself. */
 fc_status fc_plan_run(const fc_plan *plan, const fc_array *input, const void *packed,

@@ -4,6 +4,8 @@ The references are fast enough for large shapes; ``test_reference.py`` checks th
 of ``fastconv.reference``. They accumulate in float64, and in long double for float64 input.
 """
 
+import math
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -20,7 +22,7 @@ _TILES = {"winograd_f43": 4, "winograd_f23": 2, "winograd_f25": 2}
 _TRANSCENDENTAL = {"sigmoid", "tanh", "silu"}
 
 
-def conv2d(
+def conv(
     x,
     weight,
     bias=None,
@@ -35,35 +37,35 @@ def conv2d(
     algorithm="direct",
 ):
     """Return the wide result and, for each element, the bound on the algorithm's error."""
-    batched = x.ndim == 4
+    k, cg, *kernel = weight.shape
+    axes = len(kernel)
+    batched = x.ndim == axes + 2
     dtype = x.dtype.name
     wide = _wide(dtype)
-    k, cg, kh, kw = weight.shape
-    stride, dilation = (
-        _arguments.pair("stride", stride),
-        _arguments.pair("dilation", dilation),
-    )
-    top, bottom, left, right = _arguments.padding(padding, (kh, kw), stride, dilation)
-    x = _to_nchw(x, channels_last).astype(wide)
-    x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
-    windows = _windows(x, (kh, kw), stride, dilation)
-    n, c, oh, ow = windows.shape[:4]
-    windows = windows.reshape(n, groups, c // groups, oh, ow, kh, kw)
-    weight = weight.astype(wide).reshape(groups, k // groups, cg, kh, kw)
+    stride = _arguments.per_axis("stride", stride, axes)
+    dilation = _arguments.per_axis("dilation", dilation, axes)
+    pads = _arguments.pairs(_arguments.padding(padding, tuple(kernel), stride, dilation))
+    x = _to_nchw(x, channels_last, batched).astype(wide)
+    windows = _windows(np.pad(x, ((0, 0), (0, 0), *pads)), kernel, stride, dilation)
+    n, c, *rest = windows.shape
+    windows = windows.reshape(n, groups, c // groups, *rest)
+    weight = weight.astype(wide).reshape(groups, k // groups, cg, *kernel)
 
     value = _correlate(windows, weight)
     magnitude = _correlate(np.abs(windows), np.abs(weight))
     if bias is not None:
-        value += bias.astype(wide)[:, np.newaxis, np.newaxis]
-        magnitude += np.abs(bias.astype(wide))[:, np.newaxis, np.newaxis]
+        bias = bias.astype(wide).reshape(-1, *[1] * axes)
+        value += bias
+        magnitude += np.abs(bias)
     if residual is not None:
-        residual = _to_nchw(residual, channels_last).astype(wide)
+        residual = _to_nchw(residual, channels_last, batched).astype(wide)
         value += residual
         magnitude += np.abs(residual)
     if algorithm in _TILES:
-        magnitude = 4 * largest_of_tile(magnitude, algorithm, dilation)
+        magnitude = 4 * largest_of_tile(magnitude, algorithm, dilation[-2:])
     name, a, b = _arguments.activation(activation)
-    bound = error_bound(magnitude, cg * kh * kw, dtype) * max(_STEEPEST.get(name, 1), abs(a), 1)
+    products = cg * math.prod(kernel)
+    bound = error_bound(magnitude, products, dtype) * max(_STEEPEST.get(name, 1), abs(a), 1)
     value = activate(value, name, a, b)
     if name in _TRANSCENDENTAL:
         bound += 4 * UNIT_ROUNDOFF[dtype] * (1 + np.abs(value))
@@ -165,7 +167,7 @@ def assert_conv(y, x, weight, bias=None, *, what="", **form):
     """Assert that `y` is the convolution of the rest, in its dtype and within the bound."""
     assert y.dtype == x.dtype.newbyteorder("="), what
     algorithm = form.pop("algorithm", None) or _chosen(x, weight, **form)
-    assert_within(y, *conv2d(x, weight, bias, algorithm=algorithm, **form), what=what)
+    assert_within(y, *conv(x, weight, bias, algorithm=algorithm, **form), what=what)
 
 
 def _chosen(
@@ -181,7 +183,7 @@ def _chosen(
 ):
     """Return what `conv2d` or `Conv2d` takes by itself; where they differ, the less exact one."""
     form = stride, padding, dilation, groups, channels_last, activation, "auto"
-    layer = layer_of(weight.shape, x.dtype.name, *form)
+    layer = layer_of(weight.shape, weight.ndim - 2, x.dtype.name, *form)
     chosen = {
         plan_for("x", x.shape, weight.shape, layer, one_shot=one_shot).algorithm
         for one_shot in (False, True)
@@ -190,16 +192,16 @@ def _chosen(
 
 
 def largest_of_tile(magnitude, algorithm, dilation=(1, 1)):
-    """Return for each element of (n, k, oh, ow) the largest one of its tile of outputs."""
+    """Return for each element of (n, k, ..., oh, ow) the largest one of its tile of outputs."""
     m = _TILES.get(algorithm, 1)
     result = np.empty_like(magnitude)
     for row, col in np.ndindex(*dilation):
         phase = (..., slice(row, None, dilation[0]), slice(col, None, dilation[1]))
         part = magnitude[phase]
-        h, w = part.shape[2:]
-        part = np.pad(part, ((0, 0), (0, 0), (0, -h % m), (0, -w % m)))
-        tiles = part.reshape(*part.shape[:2], part.shape[2] // m, m, part.shape[3] // m, m)
-        largest = tiles.max(axis=(3, 5), keepdims=True)
+        *planes, h, w = part.shape
+        part = np.pad(part, [(0, 0)] * len(planes) + [(0, -h % m), (0, -w % m)])
+        tiles = part.reshape(*planes, part.shape[-2] // m, m, part.shape[-1] // m, m)
+        largest = tiles.max(axis=(-3, -1), keepdims=True)
         result[phase] = np.broadcast_to(largest, tiles.shape).reshape(part.shape)[..., :h, :w]
     return result
 
@@ -208,9 +210,8 @@ def _wide(dtype):
     return np.longdouble if dtype == "float64" else np.float64
 
 
-def _to_nchw(array, channels_last):
-    if array.ndim == 3:
-        array = array[np.newaxis]
+def _to_nchw(array, channels_last, batched):
+    array = array if batched else array[np.newaxis]
     return np.moveaxis(array, -1, 1) if channels_last else array
 
 
@@ -221,27 +222,29 @@ def _from_nchw(array, channels_last, batched):
 
 
 def _windows(x, kernel, stride, dilation):
-    """View an already padded (n, c, h, w) as (n, c, oh, ow, kh, kw)."""
+    """View an already padded (n, c, *sizes) as (n, c, *out, *kernel)."""
     reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
-    view = sliding_window_view(x, reach, axis=(2, 3))
-    return view[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
+    view = sliding_window_view(x, reach, axis=tuple(range(2, x.ndim)))
+    return view[(slice(None), slice(None), *(slice(None, None, s) for s in (*stride, *dilation)))]
 
 
 def _correlate(windows, weight):
-    """Contract (n, g, c, oh, ow, kh, kw) with (g, k, c, kh, kw) to (n, g * k, oh, ow)."""
-    y = np.einsum("ngcijpq,gkcpq->ngkij", windows, weight, optimize=True)
-    n, g, k, oh, ow = y.shape
-    return y.reshape(n, g * k, oh, ow)
+    """Contract (n, g, c, *out, *kernel) with (g, k, c, *kernel) to (n, g * k, *out)."""
+    axes = weight.ndim - 3
+    out, kernel = "hij"[:axes], "pqr"[:axes]
+    y = np.einsum(f"ngc{out}{kernel},gkc{kernel}->ngk{out}", windows, weight, optimize=True)
+    n, g, k, *sizes = y.shape
+    return y.reshape(n, g * k, *sizes)
 
 
 def _pool_windows(
     x, kernel, stride, padding, dilation, ceil_mode, channels_last, fill, count_include_pad=True
 ):
     """Return the windows of a padded input, and how many positions of each one count."""
-    x = _to_nchw(x, channels_last)
-    kernel = _arguments.pair("kernel_size", kernel)
-    stride = kernel if stride is None else _arguments.pair("stride", stride)
-    dilation = _arguments.pair("dilation", dilation)
+    x = _to_nchw(x, channels_last, x.ndim == 4)
+    kernel = _arguments.per_axis("kernel_size", kernel, 2)
+    stride = kernel if stride is None else _arguments.per_axis("stride", stride, 2)
+    dilation = _arguments.per_axis("dilation", dilation, 2)
     top, bottom, left, right = _arguments.padding(padding, kernel, stride, dilation)
     counts = np.pad(
         np.ones(x.shape[2:]), ((top, bottom), (left, right)), constant_values=count_include_pad

@@ -27,14 +27,13 @@ def seen_as(*shape, dtype=np.float32):
 
 
 # Values that no positive integer, or pair of them, may have; with what the message must show.
-NOT_POSITIVE = [0, -1, (1, 0), (-3, 1), (1, 1, 1), (1,), (), [[1, 2], [3, 4]]]
+NOT_POSITIVE = [0, -1, (1, 0), (-3, 1), (1, 1, 1), (), [[1, 2], [3, 4]]]
 NOT_INTEGER = [1.5, "2", None, True, HUGE, (1, 2.5), (1, None), (1, HUGE), {1, 2}, 1j]
 NOT_PADDING = [
     -1,
     (0, -1),
     ((0, 0), (0, -1)),
     (1, 2, 3),
-    (1,),
     (),
     ((1, 1), (1,)),
     ((1, 2, 3), (1, 1)),
@@ -371,7 +370,8 @@ def test_relu_out():
     ("shape", "words"),
     [
         (((4, 6), (6, 4, 3, 3)), ["input_shape", "(4, 6)"]),
-        (((4, 6, 7), (6, 4, 3)), ["weight", "(6, 4, 3)"]),
+        (((4, 6, 7), (6, 4)), ["weight", "(6, 4)"]),
+        (((4, 6, 7), (6, 4, 3)), ["weight", "input has 6"]),
         (((5, 6, 7), (6, 4, 3, 3)), ["weight", "input has 5"]),
         (((4, -6, 7), (6, 4, 3, 3)), ["input_shape", "-6"]),
         (((4, 2.5, 7), (6, 4, 3, 3)), ["input_shape", "2.5"]),

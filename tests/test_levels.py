@@ -59,7 +59,7 @@ def test_convolution(case, dtype, rng):
     x, weight = case.arrays(rng, dtype)
     # With a 1×1 kernel a huge dilation means nothing.
     form = {} if max(case.dilation) > 100 else case.keywords()
-    wanted = lru_cache(lambda algorithm: expected.conv2d(x, weight, algorithm=algorithm, **form))
+    wanted = lru_cache(lambda algorithm: expected.conv(x, weight, algorithm=algorithm, **form))
     served = 0
     for channels_last in (False, True):
         image = to_channels_last(x) if channels_last else x
@@ -95,7 +95,7 @@ def test_fused(case, activation, dtype, rng):
             (False, False),
         ]:
             extra = bias if with_bias else None, residual if with_residual else None
-            wanted = partial(expected.conv2d, image, weight, extra[0], residual=extra[1], **form)
+            wanted = partial(expected.conv, image, weight, extra[0], residual=extra[1], **form)
             for plan in case.plans(dtype, channels_last=channels_last, activation=activation):
                 y = plans.run(plan, image, weight, *extra)
                 what = (

@@ -198,7 +198,7 @@ def test_products_that_become_denormal_are_computed(rng):
         # Below the normal numbers the spacing is fixed: half of it for each of the 18 products;
         # A^T of F(4, 3) takes those of 2 channels up to (2 * .244 + 2 * 3.375 + 1)^2 = 68 times.
         products = 2 * 68 if plan.algorithm.startswith("winograd") else 18
-        value, bound = expected.conv2d(x, weight, algorithm=plan.algorithm)
+        value, bound = expected.conv(x, weight, algorithm=plan.algorithm)
         what = f"{plan.algorithm} {plan.level}"
         expected.assert_within(y, value, bound + products * 2.0**-149, what)
 

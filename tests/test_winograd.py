@@ -41,7 +41,7 @@ def test_error_on_scaled_layers(r, level, rng):
     case = Case(1, 96, 30, 29, 40, r, r, padding=(r // 2,) * 4)
     x, weight = case.arrays(rng, "float32")
     weight *= np.float32(np.sqrt(2 / (case.c * r * r)))
-    value, _ = expected.conv2d(x, weight, **case.keywords())
+    value, _ = expected.conv(x, weight, **case.keywords())
     for algorithm in ("winograd_f43", "winograd_f23", "winograd_f25"):
         if int(algorithm[-1]) == r:
             plan = case.plan("float32", algorithm=algorithm, level=level)
@@ -70,7 +70,7 @@ def test_errors_follow_the_largest_pixels_of_a_tile(form, size, m, rng):
         weight = rng.standard_normal((k, c, size, size)) * 10.0 ** rng.integers(-5, 1, (size, size))
         x, weight = x.astype(np.float32), weight.astype(np.float32)
         y = fastconv.conv2d(x, weight, padding=pad, algorithm=f"winograd_{form}")
-        exact, _ = expected.conv2d(x, weight, padding=pad)
+        exact, _ = expected.conv(x, weight, padding=pad)
         around = np.pad(abs(x[0]).astype(float), ((0, 0), (pad, pad + m), (pad, pad + m)))
         sums = abs(weight).sum((2, 3), dtype=float)
         for i, j in np.ndindex(-(-h // m), -(-w // m)):

@@ -30,14 +30,18 @@ struct fc_algorithm {
     /* Chooses the blocking, packed_bytes and scratch_bytes; may allocate plan->runs and
      * plan->place. */
     fc_status (*prepare)(fc_plan *);
-    /* weight: family elements, (k, cg, kh, kw). */
+    /* weight: family elements, contiguous. */
     void (*pack)(const fc_plan *, const void *weight, void *packed);
     void (*run)(const fc_plan *, const struct fc_conv_io *);
 };
 
 struct fc_plan {
     fc_conv_desc desc;
-    int64_t kg, oh, ow; /* output channels per group, output size */
+    int64_t kg;         /* output channels per group */
+    int64_t od, oh, ow; /* output size */
+    int64_t images;     /* planes of all outputs */
+    int64_t channels;   /* of a group, over all taps of the depth (ops/planes.h) */
+    int64_t taps;       /* channels * kh * kw: of an output element */
     int64_t flops;
     size_t element_bytes; /* of the packed data: 4 for float16 */
     size_t io_bytes;      /* of an element of input and output */

@@ -111,7 +111,7 @@ void fc_dense_prepare(fc_plan *p)
 {
     struct fc_dense_blocking *b = p->blocking;
     const int64_t nr = p->family->nr;
-    const int64_t block_bytes = b->taps * nr * (int64_t)p->element_bytes;
+    const int64_t block_bytes = p->taps * nr * (int64_t)p->element_bytes;
     b->blocks = fc_ceil_div(p->kg, nr);
     p->packed_channels = b->by_line ? p->family->line_channels : nr;
     /* Shares of L2, as they were found on one of 2 MB.  Weights of a group of blocks, and they
@@ -132,7 +132,7 @@ void fc_dense_prepare(fc_plan *p)
      * item, which is therefore as large as scratch may be. */
     b->item_lines = lines_within(p, b->group_blocks == b->blocks ? band_bytes : FC_SLAB_BYTES_MAX);
     p->packed_bytes =
-        fc_align((size_t)(p->desc.groups * fc_tile_channels(p) * b->taps) * p->element_bytes);
+        fc_align((size_t)(p->desc.groups * fc_tile_channels(p) * p->taps) * p->element_bytes);
     p->scratch_bytes = fc_align((size_t)packed_bytes_of(p, b->item_lines));
     snprintf(p->blocking_text, sizeof p->blocking_text,
              "%s %lldx%lld pixels x %d channels; %lld of %lld channel blocks with %lld of %lld "
@@ -153,7 +153,7 @@ void fc_dense_pack_weights(const fc_plan *p, const void *weight, void *packed)
 {
     const struct fc_dense_blocking *b = p->blocking;
     const int64_t nr = p->family->nr;
-    const size_t k_bytes = (size_t)b->taps * p->element_bytes;
+    const size_t k_bytes = (size_t)p->taps * p->element_bytes;
     for (int64_t g = 0; g < p->desc.groups; g++)
         for (int64_t block = 0; block < b->blocks; block++) {
             const int64_t k0 = block * nr, channels = fc_min(nr, p->kg - k0);
@@ -162,7 +162,7 @@ void fc_dense_pack_weights(const fc_plan *p, const void *weight, void *packed)
                 .dst = (char *)packed + (size_t)(g * fc_tile_channels(p) + k0) * k_bytes,
                 .src = (const char *)weight + (size_t)(g * p->kg + k0) * k_bytes,
                 .place = p->place,
-                .taps = b->taps,
+                .taps = p->taps,
                 .nr = width,
                 .columns = fc_min(p->packed_channels, width),
                 .channels = channels};
@@ -205,7 +205,7 @@ void fc_dense_count(const fc_plan *p, int64_t images, int64_t lines, int64_t lin
     const double each = (double)images * (double)p->desc.groups;
     const double blocks = each * (double)fc_ceil_div(p->kg, p->family->nr);
     const double channels = (double)fc_tile_channels(p);
-    const double taps = (double)p->desc.cg * (double)(p->desc.kh * p->desc.kw);
+    const double taps = (double)p->taps;
     if (by_line) {
         const double vectors = (double)fc_ceil_div(line_pixels, p->family->vl);
         work[FC_WORK_LINE] += each * taps * (double)lines * line_multiplies(p, line_pixels);
@@ -236,7 +236,7 @@ static struct cut cut_work(const fc_plan *p, int threads)
     struct cut c = {b->item_lines, fc_ceil_div(b->lines, b->item_lines), 1, b->blocks, 0};
     const int64_t images = b->images * p->desc.groups, wanted = threads * ITEMS_PER_THREAD;
     if (threads > 1 && images * c.line_items < wanted) {
-        const int64_t weight_bytes = fc_tile_channels(p) * b->taps * (int64_t)p->element_bytes;
+        const int64_t weight_bytes = fc_tile_channels(p) * p->taps * (int64_t)p->element_bytes;
         if (weight_bytes > packed_bytes_of(p, b->lines)) {
             /* Each thread reads its own share of the weights and packs the input for itself. */
             c.parts = fc_min(b->blocks, fc_ceil_div(wanted, images * c.line_items));
@@ -290,7 +290,7 @@ static void run_lines(const fc_plan *p, struct fc_target *t, const struct fc_den
                         .bias = bias,
                         .runs = p->runs,
                         .run_count = p->run_count,
-                        .taps = b->taps,
+                        .taps = p->taps,
                         .step = s->tap_step,
                         .ahead = (line1 - line0) * s->line_step,
                         .fetch = fetch,
@@ -342,11 +342,11 @@ static void run_tiles(const fc_plan *p, struct fc_target *t, const struct fc_den
                          .step = s->tap_step,
                          .row = b->line_step,
                          .prefetch = weights};
-    const char *const next = weights + b->taps * t->store.nr * size;
+    const char *const next = weights + p->taps * t->store.nr * size;
     const int64_t tiles = fc_ceil_div(line1 - line0, b->tile_rows) * b->strips;
     const int fetch = tiles <= PREFETCH_TILES_MAX && next_bytes > PREFETCH_BYTES_MIN;
     const int64_t tile_bytes = fc_ceil_div(next_bytes, tiles);
-    d.prefetch_step = fetch ? fc_ceil_div(tile_bytes, fc_max(b->taps / 2, 1)) : 0;
+    d.prefetch_step = fetch ? fc_ceil_div(tile_bytes, fc_max(p->taps / 2, 1)) : 0;
 
     int64_t done = 0, rows;
     for (int64_t line = line0; line < line1; line += rows) {
@@ -372,7 +372,7 @@ static void run_item(const fc_plan *p, const struct fc_conv_io *io, const struct
                      int64_t block0, int64_t block1)
 {
     const struct fc_dense_blocking *b = p->blocking;
-    const int64_t nr = p->family->nr, k_bytes = b->taps * (int64_t)p->element_bytes;
+    const int64_t nr = p->family->nr, k_bytes = p->taps * (int64_t)p->element_bytes;
     const char *weights = (const char *)io->packed + s->group * fc_tile_channels(p) * k_bytes;
     union {
         float f32[FC_NR_MAX];

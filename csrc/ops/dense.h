@@ -8,9 +8,8 @@
 /* Block sizes of the drivers on the dense tile.  A line is an output row, or a
  * panel of line_pixels. */
 struct fc_dense_blocking {
-    int64_t images;       /* that are computed by themselves: n, or 1 of all their pixels */
+    int64_t images;       /* that are computed by themselves: all, or 1 of all their pixels */
     int64_t pixels;       /* output pixels of such an image */
-    int64_t taps;         /* cg * kh * kw */
     int64_t blocks;       /* blocks of nr output channels in a group */
     int64_t group_blocks; /* blocks whose weights stay in L2 together */
     int64_t lines;        /* lines of one image, or of all together */
@@ -50,7 +49,7 @@ typedef void fc_dense_pack_fn(const fc_plan *, const struct fc_conv_io *, struct
 int fc_dense_by_line(const fc_plan *plan, int64_t taps, int64_t pixels, int64_t images,
                      double tile_pieces, double line_pieces);
 
-/* Completes a blocking whose images, pixels, taps, lines, line_pixels, tile_rows, strips, slab_row,
+/* Completes a blocking whose images, pixels, lines, line_pixels, tile_rows, strips, slab_row,
  * line_step, row_step, row_span, tap_step, by_line and in_place are set. */
 void fc_dense_prepare(fc_plan *plan);
 /* Makes room for fc_dense_slab.row, where there is something to convert. */

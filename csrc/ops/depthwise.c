@@ -68,6 +68,8 @@ static const char *depthwise_supports(const fc_plan *p)
     const fc_conv_desc *d = &p->desc;
     if (d->groups != d->c)
         return "depthwise needs as many groups as input channels";
+    if (d->depth.kernel != 1 || d->depth.pad[0] || d->depth.pad[1])
+        return "depthwise serves windows of one plane";
     if (d->kh * d->kw > (int64_t)1 << 20)
         return "depthwise serves windows of up to 2^20 taps";
     if (d->channels_last || fc_dw_in_place(d))
@@ -84,7 +86,7 @@ static const char *depthwise_supports(const fc_plan *p)
 static void depthwise_count(const fc_plan *p, double work[FC_WORK_COUNT])
 {
     const fc_conv_desc *d = &p->desc;
-    const double outputs = (double)d->n * (double)p->oh * (double)p->ow * (double)d->k;
+    const double outputs = (double)p->images * (double)p->oh * (double)p->ow * (double)d->k;
     const int64_t vl = p->family->vl, line = d->channels_last ? d->c : p->ow;
     /* Lanes that the last vector of a row, or of the channels, leaves empty are paid for. */
     const double filled = (double)line / (double)fc_ceil_div(line, vl);
@@ -280,7 +282,7 @@ static void pack_plane(const fc_plan *p, const struct fc_conv_io *io, struct pac
     }
     if (begin == end)
         return;
-    const char *src = fc_dw_element(p, &io->x, image, c, packing->first);
+    const char *src = fc_dw_input(p, &io->x, image, c, packing->first);
     slab->dst = slab_data + begin * row_bytes;
     if (d->dtype != FC_FLOAT16) {
         slab->src = src;
@@ -338,9 +340,9 @@ static void run_planes(const fc_plan *p, const struct fc_conv_io *io)
                 plane.x = slabs + (size_t)(k / copies - item.c0) * slab_bytes;
                 plane.w = (const char *)io->packed + (size_t)(k * taps) * p->element_bytes;
                 plane.bias = bias_at(p, io->bias, k);
-                plane.y = fc_dw_element(p, &io->y, item.image, k, item.row0);
+                plane.y = fc_dw_output(p, &io->y, item.image, k, item.row0);
                 plane.residual = io->residual.data
-                                     ? fc_dw_element(p, &io->residual, item.image, k, item.row0)
+                                     ? fc_dw_output(p, &io->residual, item.image, k, item.row0)
                                      : NULL;
                 p->family->dw_plane(&plane);
             }
@@ -381,7 +383,7 @@ static void run_row(const fc_plan *p, const struct fc_conv_io *io, int64_t image
     const int64_t i0 =
         rows.count ? (rows.first - (i * height.stride - height.before)) / height.dilation : 0;
     const struct fc_dw_pixel row = {
-        .x = fc_dw_element(p, &io->x, image, 0, rows.first),
+        .x = fc_dw_input(p, &io->x, image, 0, rows.first),
         .x_pixel = p->ow > 1 ? d->stride[1] * io->x.w : 0,
         .x_row = rows.count > 1 ? d->dilation[0] * io->x.h : 0,
         .w = (const char *)io->packed + i0 * d->kw * channels * size,
@@ -390,9 +392,9 @@ static void run_row(const fc_plan *p, const struct fc_conv_io *io, int64_t image
         .w_col = channels,
         .kh = rows.count,
         .bias = bias,
-        .y = fc_dw_element(p, &io->y, image, 0, i),
+        .y = fc_dw_output(p, &io->y, image, 0, i),
         .y_pixel = io->y.w,
-        .residual = io->residual.data ? fc_dw_element(p, &io->residual, image, 0, i) : NULL,
+        .residual = io->residual.data ? fc_dw_output(p, &io->residual, image, 0, i) : NULL,
         .r_pixel = io->residual.w,
         .channels = d->c,
         .multiplier = p->kg,
@@ -414,7 +416,7 @@ static void run_row(const fc_plan *p, const struct fc_conv_io *io, int64_t image
 static void run_rows(const fc_plan *p, const struct fc_conv_io *io)
 {
     const fc_conv_desc *d = &p->desc;
-    const int64_t items = d->n * p->oh;
+    const int64_t items = p->images * p->oh;
     const int64_t claim = fc_claim(p->seconds, items, io->threads);
     (void)claim;
     char *bias = io->scratch;

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "kernels/kernels.h"
 #include "ops/ops.h"
+#include "ops/planes.h"
 
 /* Block sizes, the plan's own. */
 struct fc_dw_blocking {
@@ -39,7 +40,7 @@ static inline struct fc_dw_item fc_dw_item_of(const fc_plan *p, int64_t i)
 static inline int64_t fc_dw_item_count(const fc_plan *p)
 {
     const struct fc_dw_blocking *b = p->blocking;
-    return p->desc.n * fc_ceil_div(p->desc.c, b->item_channels) * b->bands;
+    return p->images * fc_ceil_div(p->desc.c, b->item_channels) * b->bands;
 }
 
 static inline struct fc_act fc_dw_act_of(const fc_plan *p)
@@ -48,11 +49,19 @@ static inline struct fc_act fc_dw_act_of(const fc_plan *p)
     return (struct fc_act){(int)a->kind, a->a, a->b};
 }
 
-/* Where element (image, channel, row) of an array lies. */
-static inline char *fc_dw_element(const fc_plan *p, const fc_array *a, int64_t image, int64_t c,
-                                  int64_t row)
+/* Where element (image, channel, row) of the input lies, whose windows have one plane. */
+static inline const char *fc_dw_input(const fc_plan *p, const fc_array *x, int64_t image, int64_t c,
+                                      int64_t row)
 {
-    return (char *)a->data + (image * a->n + c * a->c + row * a->h) * (int64_t)p->io_bytes;
+    return fc_input_plane(p, x, image, 0) + (c * x->c + row * x->h) * (int64_t)p->io_bytes;
+}
+
+/* The same of the output, or of the residual. */
+static inline char *fc_dw_output(const fc_plan *p, const fc_array *y, int64_t image, int64_t c,
+                                 int64_t row)
+{
+    return (char *)y->data +
+           (fc_output_image(p, y, image) + c * y->c + row * y->h) * (int64_t)p->io_bytes;
 }
 
 /* Room for the biases as fc_load_bias writes them, all at once. */

@@ -109,7 +109,7 @@ static struct planes planes_of(const fc_plan *p, const struct fc_conv_io *io,
                                const struct fc_dw_item *item)
 {
     const fc_conv_desc *d = &p->desc;
-    return (struct planes){.x = fc_dw_element(p, &io->x, item->image, item->c0, 0),
+    return (struct planes){.x = fc_dw_input(p, &io->x, item->image, item->c0, 0),
                            .channel = io->x.c,
                            .row = d->h > 1 ? io->x.h : 0, /* a lone row's may overflow */
                            .height = d->h,
@@ -128,7 +128,7 @@ static struct planes convert(const fc_plan *p, const struct fc_conv_io *io,
     float *row = converted;
     for (int64_t c = item->c0; c < item->c1; c++)
         for (int64_t i = first; i < first + rows; i++, row += d->w)
-            p->kernels->half_to_float((const uint16_t *)fc_dw_element(p, &io->x, item->image, c, i),
+            p->kernels->half_to_float((const uint16_t *)fc_dw_input(p, &io->x, item->image, c, i),
                                       row, d->w);
     return (struct planes){.x = (const char *)converted,
                            .channel = rows * d->w,
@@ -181,9 +181,9 @@ void fc_dw_run_images(const fc_plan *p, const struct fc_conv_io *io)
                 call.x = planes.x + (k / copies - item.c0) * planes.channel * size;
                 call.w = (const char *)io->packed + k * taps * size;
                 call.bias = bias + k * size;
-                call.y = fc_dw_element(p, &io->y, item.image, k, item.row0);
+                call.y = fc_dw_output(p, &io->y, item.image, k, item.row0);
                 call.residual = io->residual.data
-                                    ? fc_dw_element(p, &io->residual, item.image, k, item.row0)
+                                    ? fc_dw_output(p, &io->residual, item.image, k, item.row0)
                                     : NULL;
                 p->family->dw_image(&call);
             }

@@ -10,6 +10,7 @@
 #include "kernels/kernels.h"
 #include "ops/dense.h"
 #include "ops/ops.h"
+#include "ops/planes.h"
 #include "ops/slab.h"
 
 /* Planes that one run of taps walks before the window moves on: their pixels, three cache lines
@@ -42,8 +43,8 @@ static const char *direct_supports(const fc_plan *p)
     const int64_t limit = FC_SLAB_BYTES_MAX / (int64_t)p->element_bytes;
     int64_t elements;
     const int64_t span = (d->kh - 1) * d->dilation[0] + 1;
-    if (slab_width(p) > limit || span > limit || d->cg > limit || d->stride[1] > limit ||
-        fc_mul_overflows(slab_width(p) * d->stride[1], d->cg, &elements) ||
+    if (slab_width(p) > limit || span > limit || p->channels > limit || d->stride[1] > limit ||
+        fc_mul_overflows(slab_width(p) * d->stride[1], p->channels, &elements) ||
         fc_mul_overflows(elements, span, &elements) || elements > limit)
         return "the padded input rows of one output row do not fit 3.5 MB";
     return NULL;
@@ -51,17 +52,14 @@ static const char *direct_supports(const fc_plan *p)
 
 static void direct_count(const fc_plan *p, double work[FC_WORK_COUNT])
 {
-    const fc_conv_desc *d = &p->desc;
     work[FC_WORK_SLAB] += fc_slab_vectors(p, slab_width(p));
-    fc_dense_count(p, d->n, p->oh, p->ow,
-                   fc_dense_by_line(p, d->cg * d->kh * d->kw, p->ow, 1, 0, 0), work);
+    fc_dense_count(p, p->images, p->oh, p->ow, fc_dense_by_line(p, p->taps, p->ow, 1, 0, 0), work);
 }
 
 static fc_status new_runs(fc_plan *p, int64_t runs)
 {
-    const struct fc_dense_blocking *b = p->blocking;
     p->runs = fc_object_new((size_t)runs * sizeof *p->runs);
-    p->place = fc_object_new((size_t)b->taps * sizeof *p->place);
+    p->place = fc_object_new((size_t)p->taps * sizeof *p->place);
     p->run_count = runs;
     return p->runs && p->place ? FC_OK : FC_NO_MEMORY;
 }
@@ -85,9 +83,9 @@ static fc_status list_planes(fc_plan *p)
 {
     const fc_conv_desc *d = &p->desc;
     struct fc_dense_blocking *b = p->blocking;
-    const int by_row = d->dilation[0] > 1 && d->cg < fc_min(TAPS, d->kh);
-    const int64_t planes = d->cg * d->kh;
-    const int64_t stretch = by_row ? d->kh : d->dilation[0] > 1 ? d->cg : planes;
+    const int by_row = d->dilation[0] > 1 && p->channels < fc_min(TAPS, d->kh);
+    const int64_t planes = p->channels * d->kh;
+    const int64_t stretch = by_row ? d->kh : d->dilation[0] > 1 ? p->channels : planes;
     const int64_t even = fc_ceil_div(stretch, fc_ceil_div(stretch, RUN_PLANES));
     const int64_t count = fc_min(stretch, fc_ceil_div(even, TAPS) * TAPS);
     const fc_status status = new_runs(p, planes / stretch * fc_ceil_div(stretch, count) * d->kw);
@@ -100,11 +98,11 @@ static fc_status list_planes(fc_plan *p)
         const int64_t last = fc_min(first + count, (first / stretch + 1) * stretch);
         for (int64_t j = 0; j < d->kw; j++, run++)
             for (int64_t t = first; t < last; t++) {
-                const int64_t c = by_row ? t / d->kh : t % d->cg;
-                const int64_t i = by_row ? t % d->kh : t / d->cg;
+                const int64_t c = by_row ? t / d->kh : t % p->channels;
+                const int64_t i = by_row ? t % d->kh : t / p->channels;
                 if (t == first)
                     *run = (struct fc_run){offset_of(p, c, i, j), (int32_t)(last - first)};
-                p->place[(c * d->kh + i) * d->kw + j] = taken++;
+                p->place[(fc_weight_channel(p, c) * d->kh + i) * d->kw + j] = taken++;
             }
         first = last;
     }
@@ -118,18 +116,18 @@ static fc_status list_columns(fc_plan *p, int64_t period)
     const fc_conv_desc *d = &p->desc;
     struct fc_dense_blocking *b = p->blocking;
     const int64_t phases = fc_min(period, d->kw);
-    const fc_status status = new_runs(p, d->cg * d->kh * phases);
+    const fc_status status = new_runs(p, p->channels * d->kh * phases);
     if (status)
         return status;
     b->tap_step = period * d->dilation[1] / d->stride[1];
     struct fc_run *run = p->runs;
     int32_t taken = 0;
-    for (int64_t plane = 0; plane < d->cg * d->kh; plane++)
+    for (int64_t plane = 0; plane < p->channels * d->kh; plane++)
         for (int64_t f = 0; f < phases; f++, run++) {
-            *run = (struct fc_run){offset_of(p, plane / d->kh, plane % d->kh, f),
-                                   (int32_t)fc_ceil_div(d->kw - f, period)};
+            const int64_t c = plane / d->kh, i = plane % d->kh;
+            *run = (struct fc_run){offset_of(p, c, i, f), (int32_t)fc_ceil_div(d->kw - f, period)};
             for (int64_t j = f; j < d->kw; j += period)
-                p->place[plane * d->kw + j] = taken++;
+                p->place[(fc_weight_channel(p, c) * d->kh + i) * d->kw + j] = taken++;
         }
     return FC_OK;
 }
@@ -137,7 +135,7 @@ static fc_status list_columns(fc_plan *p, int64_t period)
 static fc_status list_taps(fc_plan *p)
 {
     const fc_conv_desc *d = &p->desc;
-    const int64_t planes = d->cg * d->kh;
+    const int64_t planes = p->channels * d->kh;
     /* Taps of the window from one phase to its next visit. */
     const int64_t period = d->stride[1] / greatest_common_divisor(d->stride[1], d->dilation[1]);
     if (planes < TAPS && fc_ceil_div(d->kw, period) > planes)
@@ -150,16 +148,15 @@ static fc_status direct_prepare(fc_plan *p)
     const fc_conv_desc *d = &p->desc;
     struct fc_dense_blocking *b = p->blocking;
     const int64_t mr = p->family->mr;
-    b->images = d->n;
+    b->images = p->images;
     b->pixels = p->oh * p->ow;
-    b->taps = d->cg * d->kh * d->kw;
     b->lines = p->oh;
     b->line_pixels = p->ow;
-    b->by_line = fc_dense_by_line(p, b->taps, p->ow, 1, 0, 0);
+    b->by_line = fc_dense_by_line(p, p->taps, p->ow, 1, 0, 0);
     b->strips = b->by_line ? 1 : fc_ceil_div(p->ow, mr);
     b->tile_rows = b->by_line ? 1 : fc_tile_rows(p, p->oh, p->ow);
     b->slab_width = slab_width(p);
-    b->slab_row = d->cg * d->stride[1] * b->slab_width;
+    b->slab_row = p->channels * d->stride[1] * b->slab_width;
     b->row_step = d->stride[0];
     b->line_step = b->row_step * b->slab_row;
     b->row_span = (d->kh - 1) * d->dilation[0] + 1;
@@ -179,11 +176,9 @@ static void pack_rows(const fc_plan *p, const struct fc_conv_io *io, struct fc_d
 {
     const fc_conv_desc *d = &p->desc;
     const struct fc_dense_blocking *b = p->blocking;
-    const int64_t size = (int64_t)p->element_bytes;
+    const int64_t size = (int64_t)p->element_bytes, io_size = (int64_t)p->io_bytes;
     const int64_t first = s->line0 * b->row_step;
     const int64_t last = (s->line1 - 1) * b->row_step + b->row_span;
-    const char *image = (const char *)io->x.data +
-                        (s->image * io->x.n + s->group * d->cg * io->x.c) * (int64_t)p->io_bytes;
     struct fc_slab slab = {.dst_channel = b->slab_width * d->stride[1],
                            .width = b->slab_width,
                            .src_channel = io->x.c,
@@ -193,12 +188,18 @@ static void pack_rows(const fc_plan *p, const struct fc_conv_io *io, struct fc_d
                            .stride = d->stride[1],
                            .left = d->pad[2],
                            .phases = b->phases};
-    for (int64_t row = first; row < last; row++) {
-        const int64_t ih = row - d->pad[0];
-        slab.dst = (char *)s->scratch + (row - first) * b->slab_row * size;
-        slab.ahead = ih + 1 < d->h ? io->x.h : 0;
-        slab.src = ih < 0 || ih >= d->h ? NULL : image + ih * io->x.h * (int64_t)p->io_bytes;
-        fc_slab_row(p, &slab, s->row);
+    for (int64_t tap = 0; tap < d->depth.kernel; tap++) {
+        const char *plane = fc_input_plane(p, &io->x, s->image, tap);
+        char *dst = (char *)s->scratch + tap * d->cg * slab.dst_channel * size;
+        for (int64_t row = first; row < last; row++) {
+            const int64_t ih = row - d->pad[0];
+            slab.dst = dst + (row - first) * b->slab_row * size;
+            slab.ahead = ih + 1 < d->h ? io->x.h : 0;
+            slab.src = !plane || ih < 0 || ih >= d->h
+                           ? NULL
+                           : plane + (s->group * d->cg * io->x.c + ih * io->x.h) * io_size;
+            fc_slab_row(p, &slab, s->row);
+        }
     }
 }
 

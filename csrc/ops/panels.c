@@ -3,9 +3,9 @@
  * A panel holds all taps of a few output pixels, [tap][pixel]: at most mr of them for a tile, of
  * whichever images of the batch, the vectors that it takes at once for a line.  So no more of the
  * im2col matrix ever exists than what stays in L2.  Taps are ordered (row of the window, column,
- * channel).  A 1x1 window without padding is the same with nothing to replicate: its pixels are
- * copied across output rows in one go, or, for lines that pass over them a few times only, read
- * where they stand if the planes have no gaps. */
+ * plane of the window, channel).  A 1x1 window without padding is the same with nothing to
+ * replicate: its pixels are copied across output rows in one go, or, for lines that pass over them
+ * a few times only, read where they stand if the planes have no gaps. */
 #include <math.h>
 #include <stdint.h>
 
@@ -14,6 +14,7 @@
 #include "kernels/kernels.h"
 #include "ops/dense.h"
 #include "ops/ops.h"
+#include "ops/planes.h"
 #include "ops/slab.h"
 
 /* float16 pixels up to so far apart are converted with what lies between them, for speed; others
@@ -40,6 +41,8 @@ static const char *pointwise_supports(const fc_plan *p)
     const fc_conv_desc *d = &p->desc;
     if (d->kh != 1 || d->kw != 1)
         return "it takes 1x1 windows";
+    if (d->depth.kernel != 1 || d->depth.pad[0] || d->depth.pad[1])
+        return "it takes windows of one plane";
     if (d->pad[0] || d->pad[1] || d->pad[2] || d->pad[3])
         return "it takes no padding";
     return NULL;
@@ -76,19 +79,18 @@ static double panel_pieces(const fc_plan *p, int pointwise, int lines)
  * once and small images leave no tile half empty. */
 static int64_t images_joined(const fc_plan *p, int lines)
 {
-    return lines ? 1 : fc_max(1, p->desc.n);
+    return lines ? 1 : fc_max(1, p->images);
 }
 
 /* Whether panels, or the input in place, are for lines rather than for tiles.  Lines of one vector
  * gain by what they need not copy: im2col leaves them alone. */
 static int prefers_lines(const fc_plan *p, int pointwise)
 {
-    const fc_conv_desc *d = &p->desc;
-    const int64_t taps = d->cg * d->kh * d->kw, panel = 2 * p->family->line_vectors * p->family->vl;
+    const int64_t panel = 2 * p->family->line_vectors * p->family->vl;
     const int in_place = pointwise && reads_in_place(p);
     return (pointwise || p->family->line_vectors > 1) &&
-           taps <= FC_SLAB_BYTES_MAX / (int64_t)p->element_bytes / panel &&
-           fc_dense_by_line(p, taps, p->oh * p->ow, images_joined(p, 0),
+           p->taps <= FC_SLAB_BYTES_MAX / (int64_t)p->element_bytes / panel &&
+           fc_dense_by_line(p, p->taps, p->oh * p->ow, images_joined(p, 0),
                             panel_pieces(p, pointwise, 0),
                             in_place ? 0 : panel_pieces(p, pointwise, 1));
 }
@@ -97,16 +99,15 @@ static void count_panels(const fc_plan *p, int pointwise, double work[FC_WORK_CO
 {
     const fc_conv_desc *d = &p->desc;
     const int lines = prefers_lines(p, pointwise);
-    const int64_t joined = images_joined(p, lines), images = d->n / joined;
+    const int64_t joined = images_joined(p, lines), images = p->images / joined;
     const int64_t pixels = p->oh * p->ow * joined;
     fc_dense_count(p, images, 1, pixels, lines, work);
     if (lines && pointwise && reads_in_place(p))
         return;
     work[FC_WORK_PANEL] +=
-        (double)d->n * (double)d->c * (double)(d->kh * d->kw) * panel_pieces(p, pointwise, lines);
+        (double)p->images * (double)(d->groups * p->taps) * panel_pieces(p, pointwise, lines);
     /* Long panels leave L2 before the next block of channels reads them. */
-    const double bytes =
-        (double)(d->cg * d->kh * d->kw) * (double)pixels * (double)p->element_bytes;
+    const double bytes = (double)p->taps * (double)pixels * (double)p->element_bytes;
     fc_weights_count(p, fmin(bytes, (double)FC_SLAB_BYTES_MAX),
                      (double)images * (double)d->groups *
                          (double)fc_ceil_div(p->kg, p->family->nr) *
@@ -128,16 +129,15 @@ static void pointwise_count(const fc_plan *p, double work[FC_WORK_COUNT])
 static fc_status list_taps(fc_plan *p)
 {
     const int64_t window = p->desc.kh * p->desc.kw;
-    const struct fc_dense_blocking *b = p->blocking;
     p->runs = fc_object_new(sizeof *p->runs);
-    p->place = fc_object_new((size_t)b->taps * sizeof *p->place);
+    p->place = fc_object_new((size_t)p->taps * sizeof *p->place);
     if (!p->runs || !p->place)
         return FC_NO_MEMORY;
     p->run_count = 1;
-    p->runs[0] = (struct fc_run){0, (int32_t)b->taps};
-    for (int64_t c = 0; c < p->desc.cg; c++)
+    p->runs[0] = (struct fc_run){0, (int32_t)p->taps};
+    for (int64_t c = 0; c < p->channels; c++)
         for (int64_t t = 0; t < window; t++)
-            p->place[c * window + t] = (int32_t)(t * p->desc.cg + c);
+            p->place[fc_weight_channel(p, c) * window + t] = (int32_t)(t * p->channels + c);
     return FC_OK;
 }
 
@@ -146,7 +146,7 @@ static fc_status finish_panels(fc_plan *p)
     const fc_conv_desc *d = &p->desc;
     struct fc_dense_blocking *b = p->blocking;
     b->lines = fc_ceil_div(b->pixels, b->line_pixels);
-    b->slab_row = b->taps * b->line_pixels;
+    b->slab_row = p->taps * b->line_pixels;
     b->tile_rows = b->strips = b->row_step = b->row_span = 1;
     const fc_status status = list_taps(p);
     if (status)
@@ -159,14 +159,12 @@ static fc_status finish_panels(fc_plan *p)
 
 static fc_status prepare(fc_plan *p, int pointwise)
 {
-    const fc_conv_desc *d = &p->desc;
     struct fc_dense_blocking *b = p->blocking;
     const int64_t most = FC_SLAB_BYTES_MAX / (int64_t)p->element_bytes;
-    b->taps = d->cg * d->kh * d->kw;
     b->by_line = prefers_lines(p, pointwise);
     b->in_place = b->by_line && pointwise && reads_in_place(p);
     const int64_t joined = images_joined(p, b->by_line);
-    b->images = d->n / joined;
+    b->images = p->images / joined;
     b->pixels = p->oh * p->ow * joined;
     if (b->by_line) {
         /* At least two vectors of each tap: a page of the input serves them before the next is
@@ -176,10 +174,10 @@ static fc_status prepare(fc_plan *p, int pointwise)
         /* Equal panels, and narrower ones where a reduction is so long that a full one would not
          * fit. */
         b->line_pixels = fc_ceil_div(b->pixels, fc_ceil_div(b->pixels, p->family->mr));
-        while (b->line_pixels > 1 && b->line_pixels * b->taps > most)
+        while (b->line_pixels > 1 && b->line_pixels * p->taps > most)
             b->line_pixels = fc_ceil_div(b->line_pixels, 2);
     }
-    b->line_step = b->taps * b->line_pixels;
+    b->line_step = p->taps * b->line_pixels;
     b->tap_step = b->line_pixels;
     return finish_panels(p);
 }
@@ -247,10 +245,10 @@ static int whole_rows(const fc_plan *p, const struct fc_conv_io *io)
     return same_pixels(p) && io->x.h == p->desc.w * io->x.w && p->desc.dtype != FC_FLOAT16;
 }
 
-/* Packs the output pixels [start, stop) of one image, the first of which is pixel `at` of the
- * panels. */
-static void pack_image(const fc_plan *p, const struct fc_conv_io *io, struct fc_dense_slab *s,
-                       const char *image, int64_t start, int64_t stop, int64_t at)
+/* Packs the output pixels [start, stop) of one image, whose first is pixel `at` of the panels: what
+ * a plane of its input gives to them, zeros where that is NULL. */
+static void pack_plane(const fc_plan *p, const struct fc_conv_io *io, struct fc_dense_slab *s,
+                       const char *plane, int64_t tap, int64_t start, int64_t stop, int64_t at)
 {
     const fc_conv_desc *d = &p->desc;
     const struct fc_dense_blocking *b = p->blocking;
@@ -267,21 +265,21 @@ static void pack_image(const fc_plan *p, const struct fc_conv_io *io, struct fc_
         /* Smaller images are in L2 already, and lost 1 to 2 %. */
         if (d->cg * p->oh * p->ow * io_size > p->l2_bytes && stop < p->oh * p->ow)
             panel.ahead = (stop - start) * io->x.w;
-        copy_pixels(p, &panel, image + start * io->x.w * io_size, at, stop - start, s->row);
+        copy_pixels(p, &panel, plane + start * io->x.w * io_size, at, stop - start, s->row);
         return;
     }
     at -= start;
     for (int64_t i = 0; i < d->kh; i++)
         for (int64_t j = 0; j < d->kw; j++) {
-            panel.dst =
-                (char *)s->scratch + (i * d->kw + j) * d->cg * panel.mr * (int64_t)p->element_bytes;
+            const int64_t first_tap = (i * d->kw + j) * p->channels + tap * d->cg;
+            panel.dst = (char *)s->scratch + first_tap * panel.mr * (int64_t)p->element_bytes;
             for (int64_t q = start; q < stop;) {
                 const int64_t oh = q / p->ow, begin = q % p->ow;
                 const int64_t end = fc_min(p->ow, begin + stop - q);
                 const int64_t ih = oh * d->stride[0] - d->pad[0] + i * d->dilation[0];
                 const int64_t row = at + q - begin;
                 int64_t first = end, last = end;
-                if (ih >= 0 && ih < d->h)
+                if (plane && ih >= 0 && ih < d->h)
                     inside(d, j, begin, end, &first, &last);
                 /* Of a 1x1 window the input row of the next output row is new. */
                 panel.ahead =
@@ -289,7 +287,7 @@ static void pack_image(const fc_plan *p, const struct fc_conv_io *io, struct fc_
                 copy_pixels(p, &panel, NULL, row + begin, first - begin, s->row);
                 if (last > first)
                     copy_pixels(p, &panel,
-                                image + (ih * io->x.h +
+                                plane + (ih * io->x.h +
                                          (first * sw - d->pad[2] + j * d->dilation[1]) * io->x.w) *
                                             io_size,
                                 row + first, last - first, s->row);
@@ -305,10 +303,9 @@ static void pack_panels(const fc_plan *p, const struct fc_conv_io *io, struct fc
     const int64_t io_size = (int64_t)p->io_bytes, plane = p->oh * p->ow;
     const int64_t start = s->line0 * b->line_pixels;
     const int64_t stop = fc_min(s->line1 * b->line_pixels, b->pixels);
-    const char *first =
-        (const char *)io->x.data + (s->image * io->x.n + s->group * p->desc.cg * io->x.c) * io_size;
+    const int64_t group = s->group * p->desc.cg * io->x.c * io_size;
     if (b->in_place && whole_rows(p, io)) {
-        s->slab = first + start * io_size;
+        s->slab = fc_input_plane(p, &io->x, s->image, 0) + group + start * io_size;
         s->tap_step = io->x.c;
         s->line_step = b->line_pixels;
         s->in_place = 1;
@@ -316,7 +313,10 @@ static void pack_panels(const fc_plan *p, const struct fc_conv_io *io, struct fc
     }
     for (int64_t q = start; q < stop;) {
         const int64_t image = q / plane, from = q % plane, to = fc_min(plane, from + stop - q);
-        pack_image(p, io, s, first + image * io->x.n * io_size, from, to, q - start);
+        for (int64_t tap = 0; tap < p->desc.depth.kernel; tap++) {
+            const char *x = fc_input_plane(p, &io->x, s->image + image, tap);
+            pack_plane(p, io, s, x ? x + group : NULL, tap, from, to, q - start);
+        }
         q += to - from;
     }
 }

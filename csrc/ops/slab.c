@@ -20,7 +20,7 @@ double fc_slab_vectors(const fc_plan *p, int64_t width)
     const double rows =
         (double)p->oh * (double)d->stride[0] + (double)(d->kh - 1) * (double)d->dilation[0];
     const double vectors = (double)d->stride[1] * (double)fc_ceil_div(width, p->family->vl);
-    return (double)d->n * (double)d->c * rows * vectors;
+    return (double)p->images * (double)(d->groups * p->channels) * rows * vectors;
 }
 
 void fc_slab_row(const fc_plan *p, const struct fc_slab *slab, float *row)

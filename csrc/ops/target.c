@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "ops/planes.h"
 
 struct fc_target fc_target_of(const fc_plan *p, const struct fc_conv_io *io, int64_t image,
                               int64_t k0, int64_t channels)
@@ -18,10 +19,10 @@ struct fc_target fc_target_of(const fc_plan *p, const struct fc_conv_io *io, int
                   .r_channel = r->c,
                   .act = {(int)p->desc.activation.kind, p->desc.activation.a, p->desc.activation.b},
                   .half = p->desc.dtype == FC_FLOAT16},
-        .y = (char *)y->data + (image * y->n + k0 * y->c) * (int64_t)p->io_bytes,
-        .residual = r->data
-                        ? (const char *)r->data + (image * r->n + k0 * r->c) * (int64_t)p->io_bytes
-                        : NULL,
+        .y = (char *)y->data + (fc_output_image(p, y, image) + k0 * y->c) * (int64_t)p->io_bytes,
+        .residual = r->data ? (const char *)r->data +
+                                  (fc_output_image(p, r, image) + k0 * r->c) * (int64_t)p->io_bytes
+                            : NULL,
         .y_strides = y,
         .r_strides = r,
         .ow = p->ow,
@@ -36,9 +37,10 @@ int64_t fc_target_at(const fc_plan *p, const struct fc_target *t, int64_t q, int
     const int64_t image = q / plane, rest = q - image * plane;
     const int64_t i = rest / t->ow, j = rest - i * t->ow;
     const fc_array *y = t->y_strides, *r = t->r_strides;
-    store->y = t->y + (image * y->n + i * y->h + j * y->w) * size;
+    store->y = t->y + (fc_output_image(p, y, image) + i * y->h + j * y->w) * size;
     store->residual =
-        t->residual ? t->residual + (image * r->n + i * r->h + j * r->w) * size : NULL;
+        t->residual ? t->residual + (fc_output_image(p, r, image) + i * r->h + j * r->w) * size
+                    : NULL;
     return fc_min(count, t->flat ? plane - rest : t->ow - j);
 }
 

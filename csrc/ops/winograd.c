@@ -25,6 +25,7 @@
 #include "ops/dense.h"
 #include "ops/ops.h"
 #include "ops/parallel.h"
+#include "ops/planes.h"
 #include "ops/slab.h"
 #include "ops/target.h"
 
@@ -85,10 +86,10 @@ static const char *supports(const fc_plan *p, const struct fc_wino *wino, int64_
     if (d->kh != r || d->kw != r)
         return wrong_window;
     const int64_t points = (wino->m + r - 1) * (wino->m + r - 1);
-    if (d->cg > V_BYTES_MAX / (points * (int64_t)sizeof(float)) / DILATION_MAX)
+    if (p->channels > V_BYTES_MAX / (points * (int64_t)sizeof(float)) / DILATION_MAX)
         return "its transformed input does not fit 5 MB";
     /* Each channel may stand for a block of nr at most. */
-    if ((double)d->k * (double)d->cg * (double)points * p->family->nr > WEIGHTS_MAX)
+    if ((double)d->k * (double)p->channels * (double)points * p->family->nr > WEIGHTS_MAX)
         return "its transformed weights are larger than any memory";
     return NULL;
 }
@@ -120,7 +121,7 @@ static void cut_grid(const fc_plan *p, struct winograd_blocking *b, int64_t tile
     b->cols = even_part(b->grid_cols, tiles / b->phases[1]);
     b->rows = b->cols < b->grid_cols ? 1 : even_part(b->grid_rows, tiles / row_tiles);
     if (b->cols == b->grid_cols && b->rows == b->grid_rows)
-        b->images = even_part(fc_max(p->desc.n, 1), tiles / (row_tiles * b->rows));
+        b->images = even_part(fc_max(p->images, 1), tiles / (row_tiles * b->rows));
     b->tiles = b->images * b->phases[1] * b->rows * b->cols;
 }
 
@@ -140,13 +141,13 @@ static void find_blocks(const fc_plan *p, struct winograd_blocking *b)
     /* V stays in L2, and beside it M of as many blocks of channels as a quarter of L2 takes, whose
      * weights are read in one long stretch; or, with so many channels that few tiles would fit, one
      * point of V stays there, and M is held for all. */
-    const int64_t tile_bytes = b->points * d->cg * size;
+    const int64_t tile_bytes = b->points * p->channels * size;
     int64_t tiles = p->l2_bytes * 9 / 10 / tile_bytes, held_bytes = p->l2_bytes / 4;
     int64_t wanted = TILES_WANTED;
     if (tiles < TILES_LEAST) {
         tiles = fc_max(1, V_BYTES_MAX / tile_bytes);
         held_bytes = M_BYTES_MAX;
-    } else if (wanted * b->points * (d->cg + nr) * size > p->l2_bytes * 6 / 10) {
+    } else if (wanted * b->points * (p->channels + nr) * size > p->l2_bytes * 6 / 10) {
         wanted /= 2;
     }
     cut_grid(p, b, fc_min(tiles, wanted));
@@ -154,7 +155,7 @@ static void find_blocks(const fc_plan *p, struct winograd_blocking *b)
     if (wanted < TILES_WANTED && b->tiles < TILES_LEAST)
         cut_grid(p, b, fc_min(tiles, TILES_WANTED));
 
-    b->v_point = d->cg * b->tiles + POINT_PADDING;
+    b->v_point = p->channels * b->tiles + POINT_PADDING;
     b->m_point = b->tiles * nr + POINT_PADDING;
     const int64_t m_bytes = b->points * b->m_point * size;
     b->group_blocks = even_part(b->blocks, held_bytes / m_bytes);
@@ -180,7 +181,7 @@ static fc_status prepare(fc_plan *p, const struct fc_wino *wino)
     b->wino = wino;
     find_blocks(p, b);
     p->packed_bytes =
-        fc_align((size_t)(d->groups * b->points * d->cg * fc_tile_channels(p) * size));
+        fc_align((size_t)(d->groups * b->points * p->channels * fc_tile_channels(p) * size));
     p->scratch_bytes = b->v_bytes + b->m_bytes + b->slab_bytes + b->row_bytes + b->out_bytes;
     snprintf(p->blocking_text, sizeof p->blocking_text,
              "F(%d, %d), blocks of %lld tiles (%lld x %lld of %lld x %lld), %lld of %lld channel "
@@ -209,7 +210,7 @@ static int64_t packed_at(const fc_plan *p, int64_t group, int64_t point, int64_t
 {
     const struct winograd_blocking *b = p->blocking;
     const int64_t channels = (group * b->points + point) * fc_tile_channels(p);
-    return (channels + block * p->family->nr) * p->desc.cg;
+    return (channels + block * p->family->nr) * p->channels;
 }
 
 /* Points lie so far apart that their lines would compete for the same sets of every cache: some
@@ -221,17 +222,18 @@ static void pack(const fc_plan *p, const void *weight, void *packed)
     const fc_conv_desc *d = &p->desc;
     const struct winograd_blocking *b = p->blocking;
     const int64_t window = d->kh * d->kw;
-    struct fc_wino_weights w = {.src_k = d->cg * window};
+    struct fc_wino_weights w = {.src_k = p->taps};
     for (int64_t item = 0; item < d->groups * b->blocks; item++) {
         const int64_t g = item / b->blocks, block = item % b->blocks;
         const int64_t first = block * p->family->nr, k0 = g * p->kg + first;
         w.channels = fc_min(p->family->nr, p->kg - first);
         w.nr = fc_block_nr(p, block);
         w.point = CHANNELS * w.nr;
-        for (int64_t c0 = 0; c0 < d->cg; c0 += CHANNELS) {
-            const int64_t count = fc_min(CHANNELS, d->cg - c0);
+        for (int64_t c0 = 0; c0 < p->channels; c0 += CHANNELS) {
+            const int64_t count = fc_min(CHANNELS, p->channels - c0);
             for (int64_t c = 0; c < count; c++) {
-                w.src = (const float *)weight + (k0 * d->cg + c0 + c) * window;
+                w.src =
+                    (const float *)weight + k0 * p->taps + fc_weight_channel(p, c0 + c) * window;
                 w.dst = stretch + c * w.nr;
                 b->wino->weights(&w);
             }
@@ -254,7 +256,7 @@ struct block {
 static int64_t count_blocks(const fc_plan *p)
 {
     const struct winograd_blocking *b = p->blocking;
-    return fc_ceil_div(p->desc.n, b->images) * p->desc.groups * b->phases[0] *
+    return fc_ceil_div(p->images, b->images) * p->desc.groups * b->phases[0] *
            fc_ceil_div(b->grid_rows, b->rows) * fc_ceil_div(b->grid_cols, b->cols);
 }
 
@@ -272,7 +274,7 @@ static struct block block_at(const fc_plan *p, int64_t index)
     index /= b->phases[0];
     k.group = index % p->desc.groups;
     k.image = index / p->desc.groups * b->images;
-    k.images = fc_min(b->images, p->desc.n - k.image);
+    k.images = fc_min(b->images, p->images - k.image);
     k.rows = fc_min(b->rows, b->grid_rows - k.row);
     k.cols = fc_min(b->cols, b->grid_cols - k.col);
     k.tiles = k.images * b->phases[1] * k.rows * k.cols;
@@ -296,8 +298,9 @@ static struct work work_of(const fc_plan *p, char *scratch)
     return w;
 }
 
-/* V of channels [c0, c1) of one image, whose first tile in the block is `tile`. */
-static void transform_image(const fc_plan *p, const struct fc_conv_io *io, const struct block *k,
+/* V of channels [c0, c1) of one image, all of one plane's, whose first tile in the block is `tile`.
+ */
+static void transform_plane(const fc_plan *p, const struct fc_conv_io *io, const struct block *k,
                             const struct work *work, int64_t image, int64_t tile, int64_t c0,
                             int64_t c1)
 {
@@ -308,11 +311,11 @@ static void transform_image(const fc_plan *p, const struct fc_conv_io *io, const
     /* The block's first input row, and which of its rows, a dilation apart, the image has. */
     const int64_t ih = k->phase - d->pad[0] + dh * k->row * m, left = d->pad[2] - dw * k->col * m;
     const int64_t rows = k->rows * m + halo;
-    const char *src =
-        (const char *)io->x.data +
-        (image * io->x.n + (k->group * d->cg + c0) * io->x.c + ih * io->x.h) * io_size;
-    struct fc_wino_input t = {.row0 = ih < 0 ? fc_ceil_div(-ih, dh) : 0,
-                              .row1 = ih < d->h ? fc_ceil_div(d->h - ih, dh) : 0,
+    const char *plane = fc_input_plane(p, &io->x, image, c0 / d->cg);
+    const char *src = (plane ? plane : (const char *)io->x.data) +
+                      ((k->group * d->cg + c0 % d->cg) * io->x.c + ih * io->x.h) * io_size;
+    struct fc_wino_input t = {.row0 = plane && ih < 0 ? fc_ceil_div(-ih, dh) : 0,
+                              .row1 = plane && ih < d->h ? fc_ceil_div(d->h - ih, dh) : 0,
                               .rows = k->rows,
                               .cols = k->cols,
                               .v_point = b->v_point,
@@ -364,8 +367,12 @@ static void transform(const fc_plan *p, const struct fc_conv_io *io, const struc
                       const struct work *work, int64_t c0, int64_t c1)
 {
     const int64_t tiles = k->tiles / k->images;
-    for (int64_t i = 0; i < k->images; i++)
-        transform_image(p, io, k, work, k->image + i, i * tiles, c0, c1);
+    for (int64_t c = c0; c < c1;) {
+        const int64_t end = fc_min(c1, (c / p->desc.cg + 1) * p->desc.cg);
+        for (int64_t i = 0; i < k->images; i++)
+            transform_plane(p, io, k, work, k->image + i, i * tiles, c, end);
+        c = end;
+    }
 }
 
 /* M of the blocks of channels [first, last). */
@@ -374,9 +381,9 @@ static void multiply(const fc_plan *p, const struct fc_conv_io *io, const struct
 {
     static const float zeros[FC_NR_MAX];
     const struct winograd_blocking *b = p->blocking;
-    const int64_t cg = p->desc.cg;
+    const int64_t channels = p->channels;
     const int64_t panels = fc_ceil_div(k->tiles, p->family->mr);
-    const struct fc_run run = {0, (int32_t)cg};
+    const struct fc_run run = {0, (int32_t)channels};
     struct fc_dense d = {.bias = zeros, .runs = &run, .run_count = 1, .step = k->tiles};
     for (int64_t point = 0; point < b->points; point++)
         for (int64_t block = first; block < last; block++) {
@@ -398,7 +405,7 @@ static void multiply(const fc_plan *p, const struct fc_conv_io *io, const struct
                 const int64_t end = k->tiles * (panel + 1) / panels;
                 d.x = work->v + point * b->v_point + begin;
                 d.tile = m + begin * nr;
-                d.prefetch = next + panel * d.prefetch_step * (cg / 2);
+                d.prefetch = next + panel * d.prefetch_step * (channels / 2);
                 fc_tile_kernel(p->family, nr, 1, end - begin)(&d);
             }
         }
@@ -469,7 +476,7 @@ static void run(const fc_plan *p, const struct fc_conv_io *io)
      * evenly, and neither may the channels of each: by a tenth, as meeting costs something, too. */
     const int share =
         10 * count * fc_ceil_div(b->blocks, threads) < 9 * b->blocks * fc_ceil_div(count, threads);
-    const int64_t input_parts = fc_ceil_div(p->desc.cg, SLAB_CHANNELS);
+    const int64_t input_parts = fc_ceil_div(p->channels, SLAB_CHANNELS);
     const int64_t output_parts = fc_min(b->blocks, 4 * threads);
 #pragma omp parallel num_threads((int)threads) if (threads > 1)
     {
@@ -481,7 +488,7 @@ static void run(const fc_plan *p, const struct fc_conv_io *io)
 #pragma omp for schedule(dynamic, 1)
                 for (int64_t part = 0; part < input_parts; part++)
                     transform(p, io, &k, &work, part * SLAB_CHANNELS,
-                              fc_min((part + 1) * SLAB_CHANNELS, p->desc.cg));
+                              fc_min((part + 1) * SLAB_CHANNELS, p->channels));
 #pragma omp for schedule(dynamic, 1)
                 for (int64_t part = 0; part < output_parts; part++)
                     finish(p, io, &k, &work, b->blocks * part / output_parts,
@@ -491,7 +498,7 @@ static void run(const fc_plan *p, const struct fc_conv_io *io)
 #pragma omp for schedule(dynamic, 1)
             for (int64_t i = 0; i < count; i++) {
                 const struct block k = block_at(p, i);
-                transform(p, io, &k, &work, 0, p->desc.cg);
+                transform(p, io, &k, &work, 0, p->channels);
                 finish(p, io, &k, &work, 0, b->blocks);
             }
         }
@@ -503,8 +510,8 @@ static void count(const fc_plan *p, const struct fc_wino *wino, double work[FC_W
     struct winograd_blocking b = {.wino = wino};
     find_blocks(p, &b);
     const fc_conv_desc *d = &p->desc;
-    const double vl = p->family->vl, points = (double)b.points, inputs = (double)d->cg;
-    const double tiles = (double)d->n * (double)d->groups * (double)b.phases[0] *
+    const double vl = p->family->vl, points = (double)b.points, inputs = (double)p->channels;
+    const double tiles = (double)p->images * (double)d->groups * (double)b.phases[0] *
                          (double)b.phases[1] * (double)b.grid_rows * (double)b.grid_cols;
     const double outputs = (double)fc_tile_channels(p);
     const double parts = fmax(1, tiles / (double)b.tiles), part = tiles / parts;

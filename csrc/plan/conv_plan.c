@@ -29,13 +29,10 @@ static fc_status validate(const fc_conv_desc *d, fc_error *error)
     const struct {
         const char *name;
         int64_t value, least;
-    } checks[] = {{"input batch size", d->n, 0},
-                  {"input channels", d->c, 1},
-                  {"weight output channels", d->k, 1},
-                  {"weight input channels", d->cg, 1},
-                  {"weight height", d->kh, 1},
-                  {"weight width", d->kw, 1},
-                  {"groups", d->groups, 1}};
+    } checks[] = {{"input batch size", d->n, 0},        {"input channels", d->c, 1},
+                  {"weight output channels", d->k, 1},  {"weight input channels", d->cg, 1},
+                  {"weight depth", d->depth.kernel, 1}, {"weight height", d->kh, 1},
+                  {"weight width", d->kw, 1},           {"groups", d->groups, 1}};
     fc_status status;
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         if ((status = fc_check_least(checks[i].name, checks[i].value, checks[i].least, error)))
@@ -58,28 +55,37 @@ static fc_status validate(const fc_conv_desc *d, fc_error *error)
 static fc_status find_sizes(fc_plan *p, fc_error *error)
 {
     const fc_conv_desc *d = &p->desc;
-    int64_t remainder, taps;
-    fc_status status = fc_out_size("height", d->h, d->pad[0], d->pad[1], d->kh, d->stride[0],
-                                   d->dilation[0], 0, &p->oh, &remainder, error);
+    const fc_depth *z = &d->depth;
+    int64_t remainder, window;
+    fc_status status = fc_out_size("depth", z->size, z->pad[0], z->pad[1], z->kernel, z->stride,
+                                   z->dilation, 0, &p->od, &remainder, error);
+    if (!status)
+        status = fc_out_size("height", d->h, d->pad[0], d->pad[1], d->kh, d->stride[0],
+                             d->dilation[0], 0, &p->oh, &remainder, error);
     if (!status)
         status = fc_out_size("width", d->w, d->pad[2], d->pad[3], d->kw, d->stride[1],
                              d->dilation[1], 0, &p->ow, &remainder, error);
     /* As it will be packed: float16 in float. */
     if (!status)
-        status = fc_check_bytes("input", d->n, d->c, d->h, d->w, p->element_bytes, error);
+        status = fc_check_bytes("input", (int64_t[5]){d->n, d->c, z->size, d->h, d->w},
+                                p->element_bytes, error);
     /* A block of channels is packed whole, so that one channel takes the place of nr at most. */
     if (!status)
-        status = fc_check_bytes("weight", d->k, d->cg, d->kh, d->kw,
+        status = fc_check_bytes("weight", (int64_t[5]){d->k, d->cg, z->kernel, d->kh, d->kw},
                                 p->element_bytes * (size_t)p->family->nr, error);
     if (!status)
-        status = fc_check_bytes("output", d->n, d->k, p->oh, p->ow, p->io_bytes, error);
+        status = fc_check_bytes("output", (int64_t[5]){d->n, d->k, p->od, p->oh, p->ow},
+                                p->io_bytes, error);
     if (status)
         return status;
-    if (fc_mul_overflows(d->cg, d->kh * d->kw, &taps) || taps > INT32_MAX)
+    if (fc_mul_overflows(d->cg, z->kernel, &p->channels) ||
+        fc_mul_overflows(d->kh, d->kw, &window) ||
+        fc_mul_overflows(p->channels, window, &p->taps) || p->taps > INT32_MAX)
         return fc_fail(error, FC_NO_MEMORY, "weight has more than 2^31 taps per output channel");
     p->kg = d->k / d->groups;
+    p->images = d->n * p->od;
     const double flops =
-        2.0 * (double)d->n * (double)d->k * (double)p->oh * (double)p->ow * (double)taps;
+        2.0 * (double)p->images * (double)d->k * (double)p->oh * (double)p->ow * (double)p->taps;
     p->flops = flops < 9e18 ? (int64_t)flops : INT64_MAX;
     return FC_OK;
 }
@@ -111,10 +117,13 @@ static fc_status refuse(const fc_plan *p, const char *name, fc_error *error)
     }
     if (!*reasons)
         return fc_fail(error, FC_INVALID, "algorithm '%.40s' is not one of %s", name, known);
+    char deep[24] = "";
+    if (p->desc.depth.kernel != 1)
+        snprintf(deep, sizeof deep, "%lldx", (long long)p->desc.depth.kernel);
     return fc_fail(error, FC_UNSUPPORTED,
-                   "algorithm '%s' cannot serve a %lldx%lld window over an input of %lld x %lld in "
-                   "%lld groups: %s",
-                   name, (long long)p->desc.kh, (long long)p->desc.kw, (long long)p->desc.h,
+                   "algorithm '%s' cannot serve a %s%lldx%lld window over an input of %lld x %lld "
+                   "in %lld groups: %s",
+                   name, deep, (long long)p->desc.kh, (long long)p->desc.kw, (long long)p->desc.h,
                    (long long)p->desc.w, (long long)p->desc.groups, reasons);
 }
 
@@ -122,16 +131,15 @@ static double moved_bytes(const fc_plan *p)
 {
     const fc_conv_desc *d = &p->desc;
     return (double)p->io_bytes * (double)d->n *
-           ((double)d->c * (double)d->h * (double)d->w +
-            (double)d->k * (double)p->oh * (double)p->ow);
+           ((double)d->c * (double)d->depth.size * (double)d->h * (double)d->w +
+            (double)d->k * (double)p->od * (double)p->oh * (double)p->ow);
 }
 
 static fc_status choose(fc_plan *p, const char *name, int one_shot, fc_error *error)
 {
     const struct fc_algorithm *second = NULL;
     double best_total = 0, second_total = 0;
-    const double weights =
-        (double)p->desc.k * (double)p->desc.cg * (double)(p->desc.kh * p->desc.kw);
+    const double weights = (double)p->desc.k * (double)p->taps;
     for (int i = 0; i < ALGORITHM_COUNT; i++) {
         const struct fc_algorithm *a = algorithms[i];
         if (!answers_to(a, name) || a->supports(p))
@@ -180,12 +188,13 @@ static fc_status state(fc_plan *p, const fc_conv_desc *desc, fc_error *error)
     return status ? status : find_sizes(p, error);
 }
 
-fc_status fc_conv_size(const fc_conv_desc *desc, int64_t *oh, int64_t *ow, fc_error *error)
+fc_status fc_conv_size(const fc_conv_desc *desc, int64_t size[3], fc_error *error)
 {
     fc_plan plan = {.level = fc_level_current()};
     const fc_status status = state(&plan, desc, error);
-    *oh = plan.oh;
-    *ow = plan.ow;
+    size[0] = plan.od;
+    size[1] = plan.oh;
+    size[2] = plan.ow;
     return status;
 }
 
@@ -202,8 +211,7 @@ fc_status fc_plan_create(const fc_conv_desc *desc, const char *algorithm, fc_lev
     if (!status && !(p->blocking = fc_object_new(p->algorithm->blocking_bytes)))
         status = fc_fail(error, FC_NO_MEMORY, "no memory for a plan");
     if (!status && (status = p->algorithm->prepare(p)))
-        fc_fail(error, status, "no memory for a plan of %lld taps",
-                (long long)(desc->cg * desc->kh * desc->kw));
+        fc_fail(error, status, "no memory for a plan of %lld taps", (long long)p->taps);
     if (status) {
         fc_plan_destroy(p);
         return status;
@@ -226,6 +234,7 @@ void fc_plan_describe(const fc_plan *p, fc_plan_info *info)
 {
     *info = (fc_plan_info){.algorithm = p->algorithm->name,
                            .level = p->kernels->name,
+                           .od = p->od,
                            .oh = p->oh,
                            .ow = p->ow,
                            .flops = p->flops,
@@ -244,7 +253,7 @@ fc_status fc_plan_pack(const fc_plan *p, const void *weight, void *packed, fc_er
         p->algorithm->pack(p, weight, packed);
         return FC_OK;
     }
-    const int64_t count = p->desc.k * p->desc.cg * p->desc.kh * p->desc.kw;
+    const int64_t count = p->desc.k * p->taps;
     float *converted = fc_memory_take((size_t)count * sizeof *converted);
     if (!converted)
         return fc_fail(error, FC_NO_MEMORY, "no memory to convert a weight of %lld elements",
@@ -282,7 +291,6 @@ fc_status fc_plan_run(const fc_plan *p, const fc_array *input, const void *packe
 uint64_t fc_plan_packing(const fc_plan *p)
 {
     /* FNV-1a (Fowler, Noll, Vo) over all that decides the packed bytes. */
-    const int64_t taps = p->desc.cg * p->desc.kh * p->desc.kw;
     const int64_t parts[] = {(int64_t)p->level, (int64_t)p->element_bytes, (int64_t)p->packed_bytes,
                              p->packed_channels, p->desc.channels_last};
     const unsigned char *bytes = (const unsigned char *)parts;
@@ -292,7 +300,7 @@ uint64_t fc_plan_packing(const fc_plan *p)
         hash = (hash ^ bytes[i]) * prime;
     for (const char *c = p->algorithm->name; *c; c++)
         hash = (hash ^ (unsigned char)*c) * prime;
-    for (int64_t i = 0; p->place && i < taps; i++)
+    for (int64_t i = 0; p->place && i < p->taps; i++)
         hash = (hash ^ (uint64_t)p->place[i]) * prime;
     return hash;
 }

@@ -22,10 +22,9 @@ int64_t fc_l2_bytes(void);
 /* Fails when a value is below its least; name as the user knows the argument. */
 fc_status fc_check_least(const char *name, int64_t value, int64_t least, fc_error *error);
 
-/* The product of four sizes and an element size, or FC_NO_MEMORY when no array can be that large.
- */
-fc_status fc_check_bytes(const char *what, int64_t n, int64_t c, int64_t h, int64_t w,
-                         size_t element_bytes, fc_error *error);
+/* FC_NO_MEMORY when no array of these sizes, the third being the depth, can be held. */
+fc_status fc_check_bytes(const char *what, const int64_t sizes[5], size_t element_bytes,
+                         fc_error *error);
 
 size_t fc_dtype_bytes(fc_dtype dtype);
 

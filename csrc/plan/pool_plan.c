@@ -59,7 +59,8 @@ static fc_status validate(fc_pool_plan *p, fc_error *error)
     }
     if ((status = check_padding(d, error)))
         return status;
-    return fc_check_bytes("output", d->n, d->c, p->oh, p->ow, sizeof(int64_t), error);
+    return fc_check_bytes("output", (int64_t[5]){d->n, d->c, 1, p->oh, p->ow}, sizeof(int64_t),
+                          error);
 }
 
 fc_status fc_pool_plan_create(const fc_pool_desc *desc, fc_level level, fc_pool_plan **plan,

@@ -1,6 +1,7 @@
 /* Sizes and messages: the one place for output sizes, and the checks that every operator shares. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/checked.h"
 #include "plan/planning.h"
@@ -44,17 +45,23 @@ void fc_settle(fc_array *a, int64_t c, int64_t w, int channels_last)
         a->w = 1;
 }
 
-fc_status fc_check_bytes(const char *what, int64_t n, int64_t c, int64_t h, int64_t w,
-                         size_t element_bytes, fc_error *error)
+fc_status fc_check_bytes(const char *what, const int64_t sizes[5], size_t element_bytes,
+                         fc_error *error)
 {
     int64_t bytes = (int64_t)element_bytes;
-    /* An empty batch counts as one image: the sizes of one are computed with all the same. */
-    if (fc_mul_overflows(bytes, fc_max(n, 1), &bytes) || fc_mul_overflows(bytes, c, &bytes) ||
-        fc_mul_overflows(bytes, h, &bytes) || fc_mul_overflows(bytes, w, &bytes))
-        return fc_fail(error, FC_NO_MEMORY,
-                       "%s of %lld x %lld x %lld x %lld is larger than any memory", what,
-                       (long long)n, (long long)c, (long long)h, (long long)w);
-    return FC_OK;
+    int overflows = 0;
+    char shape[120] = "";
+    for (int i = 0; i < 5; i++) {
+        /* An empty batch counts as one image: the sizes of one are computed with all the same. */
+        overflows |= fc_mul_overflows(bytes, fc_max(sizes[i], 1), &bytes);
+        const size_t used = strlen(shape);
+        if (i != 2 || sizes[2] != 1) /* images have no depth */
+            snprintf(shape + used, sizeof shape - used, "%s%lld", used ? " x " : "",
+                     (long long)sizes[i]);
+    }
+    if (!overflows)
+        return FC_OK;
+    return fc_fail(error, FC_NO_MEMORY, "%s of %s is larger than any memory", what, shape);
 }
 
 fc_status fc_out_size(const char *axis, int64_t size, int64_t pad_begin, int64_t pad_end,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from fastconv.activation import relu
 from fastconv.config import config, show_config
-from fastconv.conv import Conv2d, conv2d
+from fastconv.conv import conv1d, conv2d, conv3d
+from fastconv.layers import Conv1d, Conv2d, Conv3d
 from fastconv.pool import avg_pool2d, global_avg_pool2d, max_pool2d
 from fastconv.shapes import conv_output_shape, same_padding
 from fastconv.threads import get_num_threads, num_threads, set_num_threads
@@ -22,10 +23,14 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Conv1d",
     "Conv2d",
+    "Conv3d",
     "avg_pool2d",
     "config",
+    "conv1d",
     "conv2d",
+    "conv3d",
     "conv_output_shape",
     "get_num_threads",
     "global_avg_pool2d",

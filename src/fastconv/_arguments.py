@@ -98,17 +98,20 @@ def sizes(name: str, value: object, count: int | None = None) -> tuple[int, ...]
     return tuple([positive(name, number) for number in integers(name, value, count)])
 
 
-def pair(name: str, value: object) -> tuple[int, int]:
-    """Return the pair (height, width) from an int or a pair of ints."""
+def per_axis(name: str, value: object, axes: int) -> tuple[int, ...]:
+    """Return an int for each spatial axis, from one that stands for all or from one for each."""
     # The forms of nearly every call, without the calls that tell what is wrong with others.
     if type(value) is int and -INT64_MAX <= value <= INT64_MAX:
-        return value, value
-    if type(value) is tuple and len(value) == 2:
-        height, width = value
-        if type(height) is type(width) is int and max(abs(height), abs(width)) <= INT64_MAX:
-            return height, width
-    height, width = integers(name, value, 2)
-    return height, width
+        return (value,) * axes
+    if type(value) is tuple and len(value) == axes:
+        for item in value:
+            if type(item) is not int or abs(item) > INT64_MAX:
+                break
+        else:
+            return value
+    if _is_sequence(value) and len(value) == 1:
+        return (integer(name, value[0]),) * axes
+    return integers(name, value, axes)
 
 
 def shape(name: str, value: object) -> tuple[int, ...]:
@@ -124,29 +127,40 @@ def shape(name: str, value: object) -> tuple[int, ...]:
 
 
 def padding(
-    value: object, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
-) -> tuple[int, int, int, int]:
-    """Return (top, bottom, left, right) from an int, a pair, nested pairs, "same" or "valid"."""
+    value: object, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Return (before, after) of each axis, one after the other: (top, bottom, left, right).
+
+    From an int, a sequence with an int or a pair for each axis, "same" or "valid".
+    """
+    axes = len(kernel)
     if isinstance(value, str):
         if value == "valid":
-            return 0, 0, 0, 0
+            return (0, 0) * axes
         if value != "same":
             raise ValueError(f'padding must be "same", "valid" or integers, got {_shown(value)}')
-        if stride != (1, 1):
+        if max(stride) != 1:
             raise ValueError(f'padding "same" needs stride 1, got stride {stride}')
-        return (*_same(kernel[0], dilation[0]), *_same(kernel[1], dilation[1]))
-    if _is_sequence(value):
-        if len(value) != 2:
-            raise ValueError(
-                f"padding must be an integer, (height, width) or ((top, bottom), (left, right)), "
-                f"got {_shown(value)}"
-            )
-        return (*pair("padding", value[0]), *pair("padding", value[1]))
-    number = integer("padding", value, 'an integer, a pair, nested pairs, "same" or "valid"')
-    return number, number, number, number
+        return sum(map(_same, kernel, dilation), ())
+    if not _is_sequence(value):
+        form = f'an integer, {axes} of them, {axes} pairs, "same" or "valid"'
+        return (integer("padding", value, form),) * (2 * axes)
+    if len(value) == 1 and not _is_sequence(value[0]):
+        return (integer("padding", value[0]),) * (2 * axes)
+    if len(value) != axes:
+        raise ValueError(
+            f"padding must be an integer, {axes} of them or {axes} pairs (before, after), "
+            f"got {_shown(value)}"
+        )
+    return sum([integers("padding", item, 2) for item in value], ())
 
 
-def _same(kernel: int, dilation: int) -> tuple[int, int]:
+def pairs(flat: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """Return what `padding` returned as nested pairs."""
+    return tuple(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _same(kernel: int, dilation: int) -> tuple[int, ...]:
     # A size that C is about to refuse stays within its integers, so that C can say what is wrong.
     total = min(max(dilation * (kernel - 1), 0), INT64_MAX)
     return total // 2, total - total // 2
@@ -266,17 +280,21 @@ def operand(
     return array
 
 
-def nchw(name: str, shape: tuple[int, ...], channels_last: bool) -> tuple[int, int, int, int]:
-    """Return n, c, h, w of an image's shape, with or without the batch axis."""
-    if len(shape) not in (3, 4):
-        form = "(h, w, c) or (n, h, w, c)" if channels_last else "(c, h, w) or (n, c, h, w)"
-        raise ValueError(f"{name} must have the axes {form}, got shape {_shown(shape)}")
-    n = shape[0] if len(shape) == 4 else 1
+_AXES = "dhw"
+
+
+def image(
+    name: str, shape: tuple[int, ...], axes: int, channels_last: bool
+) -> tuple[int, int, tuple[int, ...]]:
+    """Return n, c and the spatial sizes of an image's shape, with or without the batch axis."""
+    if len(shape) not in (axes + 1, axes + 2):
+        spatial = ", ".join(_AXES[-axes:])
+        form = f"{spatial}, c" if channels_last else f"c, {spatial}"
+        raise ValueError(f"{name} must have the axes ({form}) or (n, {form}), got {_shown(shape)}")
+    n = shape[0] if len(shape) == axes + 2 else 1
     if channels_last:
-        h, w, c = shape[-3:]
-    else:
-        c, h, w = shape[-3:]
-    return n, c, h, w
+        return n, shape[-1], shape[-axes - 1 : -1]
+    return n, shape[-axes - 1], shape[-axes:]
 
 
 def rows(array: Array) -> Array:

@@ -45,9 +45,14 @@ cdef extern from "fastconv.h" nogil:
         double a
         double b
 
+    ctypedef struct fc_depth:
+        int64_t size, kernel, stride, dilation
+        int64_t pad[2]
+
     ctypedef struct fc_conv_desc:
         int64_t n, c, h, w
         int64_t k, cg, kh, kw
+        fc_depth depth
         int64_t groups
         int64_t stride[2]
         int64_t dilation[2]
@@ -86,7 +91,7 @@ cdef extern from "fastconv.h" nogil:
     ctypedef struct fc_plan_info:
         const char *algorithm
         const char *level
-        int64_t oh, ow
+        int64_t od, oh, ow
         int64_t flops
         size_t packed_bytes
         size_t scratch_bytes
@@ -108,7 +113,7 @@ cdef extern from "fastconv.h" nogil:
                           int64_t kernel, int64_t stride, int64_t dilation, int ceil_mode,
                           int64_t *out, int64_t *remainder, fc_error *error)
 
-    fc_status fc_conv_size(const fc_conv_desc *desc, int64_t *oh, int64_t *ow, fc_error *error)
+    fc_status fc_conv_size(const fc_conv_desc *desc, int64_t size[3], fc_error *error)
     const char *fc_algorithm_name(int i)
     fc_status fc_plan_create(const fc_conv_desc *desc, const char *algorithm, fc_level level,
                              int one_shot, fc_plan **plan, fc_error *error)

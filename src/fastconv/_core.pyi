@@ -20,15 +20,13 @@ class ConvPlan:
         cls,
         n: int,
         c: int,
-        h: int,
-        w: int,
+        sizes: tuple[int, ...],
         k: int,
         cg: int,
-        kh: int,
-        kw: int,
-        stride: tuple[int, int],
-        padding: tuple[int, int, int, int],
-        dilation: tuple[int, int],
+        kernel: tuple[int, ...],
+        stride: tuple[int, ...],
+        padding: tuple[int, ...],
+        dilation: tuple[int, ...],
         groups: int,
         channels_last: bool,
         dtype: str,
@@ -38,7 +36,7 @@ class ConvPlan:
         one_shot: bool,
     ) -> Self: ...
     @property
-    def out_shape(self) -> tuple[int, int, int, int]: ...
+    def out_shape(self) -> tuple[int, ...]: ...
     @property
     def algorithm(self) -> str: ...
     @property
@@ -98,7 +96,7 @@ class PoolPlan:
     def run(self, x: _Array, out: _Array, indices: _Array | None) -> None: ...
 
 @disjoint_base
-class Conv2dBase:
+class ConvBase:
     def __call__(
         self, x: ArrayLike, /, *, out: _Array | None = None, residual: ArrayLike | None = None
     ) -> _Array: ...
@@ -118,17 +116,15 @@ def activate(x: _Array, activation: _Activation, out: _Array) -> None: ...
 def conv_size(
     n: int,
     c: int,
-    h: int,
-    w: int,
+    sizes: tuple[int, ...],
     k: int,
     cg: int,
-    kh: int,
-    kw: int,
-    stride: tuple[int, int],
-    padding: tuple[int, int, int, int],
-    dilation: tuple[int, int],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
     groups: int,
-) -> tuple[int, int]: ...
+) -> tuple[int, ...]: ...
 def out_size(
     name: str,
     size: int,

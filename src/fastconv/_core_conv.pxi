@@ -9,17 +9,32 @@ def algorithms():
 
 
 cdef int state(
-    fc_conv_desc *d, int64_t n, int64_t c, int64_t h, int64_t w, int64_t k, int64_t cg, int64_t kh,
-    int64_t kw, tuple stride, tuple padding, tuple dilation, int64_t groups,
+    fc_conv_desc *d, int64_t n, int64_t c, tuple sizes, int64_t k, int64_t cg, tuple kernel,
+    tuple stride, tuple padding, tuple dilation, int64_t groups,
 ) except -1:
-    """Fill in the geometry of a descriptor."""
-    d.n, d.c, d.h, d.w = n, c, h, w
-    d.k, d.cg, d.kh, d.kw = k, cg, kh, kw
-    d.stride[0], d.stride[1] = stride
-    d.pad[0], d.pad[1], d.pad[2], d.pad[3] = padding
-    d.dilation[0], d.dilation[1] = dilation
-    d.groups = groups
+    """Fill in the geometry of a descriptor, the tuples being those of 1 to 3 spatial axes."""
+    cdef Py_ssize_t w = len(sizes) - 1
+    d.n, d.c, d.k, d.cg, d.groups = n, c, k, cg, groups
+    d.depth.size = d.depth.kernel = d.depth.stride = d.depth.dilation = 1
+    d.depth.pad[0] = d.depth.pad[1] = 0
+    d.h = d.kh = d.stride[0] = d.dilation[0] = 1
+    d.pad[0] = d.pad[1] = 0
+    d.w, d.kw, d.stride[1], d.dilation[1] = sizes[w], kernel[w], stride[w], dilation[w]
+    d.pad[2], d.pad[3] = padding[2 * w], padding[2 * w + 1]
+    if w > 0:
+        d.h, d.kh = sizes[w - 1], kernel[w - 1]
+        d.stride[0], d.dilation[0] = stride[w - 1], dilation[w - 1]
+        d.pad[0], d.pad[1] = padding[2 * w - 2], padding[2 * w - 1]
+    if w > 1:
+        d.depth.size, d.depth.kernel = sizes[0], kernel[0]
+        d.depth.stride, d.depth.dilation = stride[0], dilation[0]
+        d.depth.pad[0], d.depth.pad[1] = padding[0], padding[1]
     return 0
+
+
+cdef tuple arranged(int64_t n, int64_t c, tuple sizes, bint channels_last):
+    """Return the shape of a batch."""
+    return (n, *sizes, c) if channels_last else (n, c, *sizes)
 
 
 cdef class Packed:
@@ -39,19 +54,21 @@ cdef class ConvPlan:
     cdef fc_conv_desc desc
     cdef fc_plan_info info
     cdef int typenum
+    cdef int axes
+    cdef tuple in_shape
+    cdef tuple weight_shape
     cdef readonly tuple out_shape
     cdef readonly uint64_t packing
 
     def __cinit__(
-        self, int64_t n, int64_t c, int64_t h, int64_t w, int64_t k, int64_t cg, int64_t kh,
-        int64_t kw, tuple stride, tuple padding, tuple dilation, int64_t groups,
-        bint channels_last, str dtype, tuple activation, str algorithm, object level,
-        bint one_shot,
+        self, int64_t n, int64_t c, tuple sizes, int64_t k, int64_t cg, tuple kernel,
+        tuple stride, tuple padding, tuple dilation, int64_t groups, bint channels_last,
+        str dtype, tuple activation, str algorithm, object level, bint one_shot,
     ):
         cdef fc_error error
         cdef fc_conv_desc *d = &self.desc
         cdef bytes name = algorithm.encode()
-        state(d, n, c, h, w, k, cg, kh, kw, stride, padding, dilation, groups)
+        state(d, n, c, sizes, k, cg, kernel, stride, padding, dilation, groups)
         d.channels_last = channels_last
         d.dtype = _DTYPES[dtype]
         d.activation = activation_of(activation)
@@ -59,10 +76,11 @@ cdef class ConvPlan:
         check(fc_plan_create(d, name, level_of(level), one_shot, &self.plan, &error), &error)
         fc_plan_describe(self.plan, &self.info)
         self.packing = fc_plan_packing(self.plan)
-        if channels_last:
-            self.out_shape = (n, self.info.oh, self.info.ow, k)
-        else:
-            self.out_shape = (n, k, self.info.oh, self.info.ow)
+        self.axes = <int>len(sizes)
+        self.in_shape = arranged(n, c, sizes, channels_last)
+        self.weight_shape = (k, cg, *kernel)
+        out_sizes = (self.info.od, self.info.oh, self.info.ow)[3 - self.axes:]
+        self.out_shape = arranged(n, k, out_sizes, channels_last)
 
     def __dealloc__(self):
         fc_plan_destroy(self.plan)
@@ -110,12 +128,11 @@ cdef class ConvPlan:
         return self.info.why.decode()
 
     def pack(self, cnp.ndarray weight not None):
-        cdef fc_conv_desc *d = &self.desc
         cdef Packed packed = Packed.__new__(Packed)
         cdef fc_error error
         cdef fc_status status
         cdef const void *data
-        conform("weight", weight, (d.k, d.cg, d.kh, d.kw), self.typenum, False)
+        conform("weight", weight, self.weight_shape, self.typenum, False)
         if not cnp.PyArray_IS_C_CONTIGUOUS(weight):
             raise ValueError("weight must be C-contiguous")
         packed.data = fc_memory_take(self.info.packed_bytes)
@@ -129,16 +146,12 @@ cdef class ConvPlan:
         return packed
 
     def run(self, x, Packed packed not None, bias, residual, out):
-        cdef fc_conv_desc *d = &self.desc
-        if d.channels_last:
-            conform("x", x, (d.n, d.h, d.w, d.c), self.typenum, False)
-        else:
-            conform("x", x, (d.n, d.c, d.h, d.w), self.typenum, False)
+        conform("x", x, self.in_shape, self.typenum, False)
         conform("out", out, self.out_shape, self.typenum, True)
         if residual is not None:
             conform("residual", residual, self.out_shape, self.typenum, False)
         if bias is not None and (
-            cnp.PyArray_TYPE(bias) != self.typenum or cnp.PyArray_SIZE(bias) != d.k
+            cnp.PyArray_TYPE(bias) != self.typenum or cnp.PyArray_SIZE(bias) != self.desc.k
             or not cnp.PyArray_ISCARRAY_RO(bias)
         ):
             raise ValueError("bias must be a contiguous array of the output channels")
@@ -155,11 +168,11 @@ cdef int run(ConvPlan plan, cnp.ndarray x, Packed packed, object bias, object re
     cdef fc_error error
     cdef fc_status status
     cdef bint channels_last = plan.desc.channels_last
-    settle(&input, x, 2, channels_last)
-    settle(&output, out, 2, channels_last)
+    settle(&input, x, plan.axes, channels_last)
+    settle(&output, out, plan.axes, channels_last)
     added.data = NULL
     if residual is not None:
-        settle(&added, residual, 2, channels_last)
+        settle(&added, residual, plan.axes, channels_last)
     if bias is not None:
         bias_data = cnp.PyArray_DATA(bias)
     with nogil:
@@ -168,21 +181,21 @@ cdef int run(ConvPlan plan, cnp.ndarray x, Packed packed, object bias, object re
 
 
 cdef class _Published:
-    """What the fast path of a Conv2d serves; never changed, only replaced."""
+    """What the fast path of a prepared convolution serves; never changed, only replaced."""
 
     cdef ConvPlan plan
     cdef Packed packed
     cdef object bias
     cdef int typenum, rank
-    cdef cnp.npy_intp shape[4]
-    cdef cnp.npy_intp out_shape[4]
+    cdef cnp.npy_intp shape[5]
+    cdef cnp.npy_intp out_shape[5]
 
     cdef bint fits(self, object array, const cnp.npy_intp *shape) noexcept:
         return plain(array, self.typenum, self.rank, shape)
 
 
-cdef class Conv2dBase:
-    """The call of a Conv2d: at once to C for the input it knows, else through `_general`."""
+cdef class ConvBase:
+    """The call of a prepared convolution: at once to C for the input it knows, else through `_general`."""
 
     cdef _Published published
 
@@ -197,7 +210,7 @@ cdef class Conv2dBase:
         published.rank = rank
         for i in range(rank):
             published.shape[i] = shape[i]
-            published.out_shape[i] = plan.out_shape[4 - rank + i]
+            published.out_shape[i] = plan.out_shape[plan.axes + 2 - rank + i]
         self.published = published
 
     def _forget(self):
@@ -223,16 +236,16 @@ cdef class Conv2dBase:
 
 
 def conv_size(
-    int64_t n, int64_t c, int64_t h, int64_t w, int64_t k, int64_t cg, int64_t kh, int64_t kw,
-    tuple stride, tuple padding, tuple dilation, int64_t groups,
+    int64_t n, int64_t c, tuple sizes, int64_t k, int64_t cg, tuple kernel, tuple stride,
+    tuple padding, tuple dilation, int64_t groups,
 ):
-    """Validate a convolution and return its output height and width."""
+    """Validate a convolution and return the output size of each of its spatial axes."""
     cdef fc_conv_desc d
-    cdef int64_t oh, ow
+    cdef int64_t size[3]
     cdef fc_error error
-    state(&d, n, c, h, w, k, cg, kh, kw, stride, padding, dilation, groups)
+    state(&d, n, c, sizes, k, cg, kernel, stride, padding, dilation, groups)
     d.channels_last = False
     d.dtype = FC_FLOAT64  # the largest: what fits it fits all
     d.activation.kind = FC_NONE
-    check(fc_conv_size(&d, &oh, &ow, &error), &error)
-    return oh, ow
+    check(fc_conv_size(&d, size, &error), &error)
+    return (size[0], size[1], size[2])[3 - len(sizes):]

@@ -26,9 +26,9 @@ class Layer(NamedTuple):
     The fields are in the order of the arguments of ``ConvPlan``.
     """
 
-    stride: tuple[int, int]
-    padding: tuple[int, int, int, int]
-    dilation: tuple[int, int]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]  # before and after each axis
+    dilation: tuple[int, ...]
     groups: int
     channels_last: bool
     dtype: str
@@ -38,24 +38,26 @@ class Layer(NamedTuple):
 
 def layer_of(
     weight_shape: tuple[int, ...],
+    axes: int,
     dtype: str,
     stride: Pair,
     padding: Padding,
     dilation: Pair,
     groups: SupportsIndex,
     channels_last: bool,
-    activation: Activation | None,
-    algorithm: str,
+    activation: Activation | None = None,
+    algorithm: str = "auto",
 ) -> Layer:
-    """Normalise the arguments that `conv2d`, `Conv2d` and `conv_output_shape` have in common."""
-    if len(weight_shape) != 4:
-        raise ValueError(f"weight must have the axes (k, c/groups, kh, kw), got {weight_shape}")
+    """Normalise the arguments that all convolutions over `axes` spatial axes have in common."""
+    if len(weight_shape) != axes + 2:
+        form = ", ".join(("kd", "kh", "kw")[-axes:])
+        raise ValueError(f"weight must have the axes (k, c/groups, {form}), got {weight_shape}")
     if not isinstance(algorithm, str):
         raise TypeError(f"algorithm must be a string, got {type(algorithm).__name__}")
     if not (algorithm.isascii() and algorithm.isidentifier()):
         raise ValueError(f"algorithm {algorithm!r} is not the name of one")
-    steps = _arguments.pair("stride", stride)
-    spread = _arguments.pair("dilation", dilation)
+    steps = _arguments.per_axis("stride", stride, axes)
+    spread = _arguments.per_axis("dilation", dilation, axes)
     return Layer(
         steps,
         _arguments.padding(padding, weight_shape[2:], steps, spread),
@@ -81,19 +83,20 @@ def plan_for(
     With `one_shot`, packing the weights counts in the choice of the algorithm. Errors call the
     input `name`.
     """
-    image = _arguments.nchw(name, input_shape, layer.channels_last)
-    return _plan(*image, *weight_shape, *layer, None, one_shot)
+    k, cg, *kernel = weight_shape
+    image = _arguments.image(name, input_shape, len(kernel), layer.channels_last)
+    return _plan(*image, k, cg, tuple(kernel), *layer, None, one_shot)
 
 
 def out_shape(
     name: str, input_shape: tuple[int, ...], weight_shape: tuple[int, ...], layer: Layer
 ) -> tuple[int, ...]:
     """Return the shape of the result, without a plan."""
-    n, c, h, w = _arguments.nchw(name, input_shape, layer.channels_last)
-    k, cg, kh, kw = weight_shape
+    k, cg, *kernel = weight_shape
+    n, c, sizes = _arguments.image(name, input_shape, len(kernel), layer.channels_last)
     geometry = (layer.stride, layer.padding, layer.dilation, layer.groups)
-    oh, ow = conv_size(n, c, h, w, k, cg, kh, kw, *geometry)
-    return ((n, oh, ow, k) if layer.channels_last else (n, k, oh, ow))[-len(input_shape) :]
+    out = conv_size(n, c, sizes, k, cg, tuple(kernel), *geometry)
+    return ((n, *out, k) if layer.channels_last else (n, k, *out))[-len(input_shape) :]
 
 
 # As far as estimates are off where they choose wrongly; more than three candidates are never near.

@@ -273,7 +273,7 @@ def global_avg_pool2d(
     """
     x, dtype = _arguments.as_array("x", x, FLOATS)
     channels_last = _arguments.flag("channels_last", channels_last)
-    _, _, h, w = _arguments.nchw("x", x.shape, channels_last)
+    _, _, (h, w) = _arguments.image("x", x.shape, 2, channels_last)
     averages, _ = _pool("avg", x, dtype, (h, w), channels_last=channels_last, out=out)
     return averages
 
@@ -332,12 +332,15 @@ def _new_plan(
 ) -> PoolPlan:
     """Check the arguments and return their plan, new or from the cache."""
     channels_last = _arguments.flag("channels_last", channels_last)
-    kernel = _arguments.pair("kernel_size", kernel_size)
-    steps = kernel if stride is None else _arguments.pair("stride", stride)
-    spread = _arguments.pair("dilation", dilation)
+    kernel = _arguments.per_axis("kernel_size", kernel_size, 2)
+    steps = kernel if stride is None else _arguments.per_axis("stride", stride, 2)
+    spread = _arguments.per_axis("dilation", dilation, 2)
+    n, c, sizes = _arguments.image("x", input_shape, 2, channels_last)
     return _plan(
         kind,
-        *_arguments.nchw("x", input_shape, channels_last),
+        n,
+        c,
+        *sizes,
         *kernel,
         steps,
         _arguments.padding(padding, kernel, steps, spread),

@@ -94,15 +94,15 @@ def conv_output_shape(
     channels_last: bool = False,
     strict: bool = False,
 ) -> tuple[int, ...]:
-    """Return the shape of the result of `conv2d`.
+    """Return the shape of the result of `conv1d`, `conv2d` or `conv3d`.
 
     Parameters
     ----------
     input_shape : sequence of int
         Shape of the images: (n, c, h, w) or (c, h, w), with `channels_last` (n, h, w, c) or
-        (h, w, c).
+        (h, w, c); with as many spatial axes as `weight_shape` has.
     weight_shape : sequence of int
-        Shape of the weights: (k, c/groups, kh, kw).
+        Shape of the weights: (k, c/groups, kw), (k, c/groups, kh, kw) or (k, c/groups, kd, kh, kw).
     stride, padding, dilation, groups, channels_last
         As for `conv2d`.
     strict : bool, default False
@@ -137,16 +137,23 @@ def conv_output_shape(
     """
     shape = _arguments.shape("input_shape", input_shape)
     weights = _arguments.shape("weight_shape", weight_shape)
-    layer = layer_of(
-        weights, "float32", stride, padding, dilation, groups, channels_last, None, "auto"
-    )
+    axes = len(weights) - 2
+    if axes not in (1, 2, 3):
+        raise ValueError(f"weight must have the axes (k, c/groups, kh, kw) or so, got {weights}")
+    layer = layer_of(weights, axes, "float32", stride, padding, dilation, groups, channels_last)
     result = out_shape("input_shape", shape, weights, layer)
     if _arguments.flag("strict", strict):
-        _, _, h, w = _arguments.nchw("input_shape", shape, layer.channels_last)
-        top, bottom, left, right = layer.padding
-        _, _, kh, kw = weights
-        _check_fit("height", h, top, bottom, kh, layer.stride[0], layer.dilation[0])
-        _check_fit("width", w, left, right, kw, layer.stride[1], layer.dilation[1])
+        _, _, sizes = _arguments.image("input_shape", shape, axes, layer.channels_last)
+        for axis, size, (begin, end), kernel, step, spread in zip(
+            ("depth", "height", "width")[-axes:],
+            sizes,
+            _arguments.pairs(layer.padding),
+            weights[2:],
+            layer.stride,
+            layer.dilation,
+            strict=True,
+        ):
+            _check_fit(axis, size, begin, end, kernel, step, spread)
     return result
 
 

@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "harness.h"
 
 /* One problem in one dtype: contiguous arrays, n c h w, and what must come out. */
 static struct {
     fc_conv_desc desc;
-    int64_t x_size[4], y_size[4];
+    int64_t x_size[4], y_size[4]; /* rows of all planes of a volume under each other */
+    int64_t oh;
     double *x, *weight, *bias, *residual;
     int has_bias, has_residual, in_place; /* in place: the residual is the output itself */
     double *value, *magnitude, *bound;    /* magnitude: sum of all absolute values */
@@ -26,26 +28,31 @@ static double *random_elements(fc_dtype dtype, int64_t count)
 }
 
 /* One output element by the definition. */
-static void define(int64_t n, int64_t k, int64_t oh, int64_t ow, int64_t at)
+static void define(int64_t n, int64_t k, int64_t od, int64_t oh, int64_t ow, int64_t at)
 {
     const fc_conv_desc *d = &problem.desc;
     const int64_t c0 = k / (d->k / d->groups) * d->cg;
-    const double *w = problem.weight + k * d->cg * d->kh * d->kw;
+    const fc_depth *z = &d->depth;
+    const double *w = problem.weight + k * d->cg * z->kernel * d->kh * d->kw;
     const double bias = problem.has_bias ? problem.bias[k] : 0;
     const double residual = problem.has_residual ? problem.residual[at] : 0;
     long double sum = (long double)bias + residual; /* wider than float64, where there is such */
     double magnitude = fabs(bias) + fabs(residual);
-    for (int64_t c = 0; c < d->cg; c++)
+    for (int64_t t = 0; t < d->cg * z->kernel; t++) {
+        const int64_t c = t / z->kernel;
+        const int64_t id = od * z->stride + t % z->kernel * z->dilation - z->pad[0];
         for (int64_t i = 0; i < d->kh; i++)
             for (int64_t j = 0; j < d->kw; j++, w++) {
                 const int64_t ih = oh * d->stride[0] + i * d->dilation[0] - d->pad[0];
                 const int64_t iw = ow * d->stride[1] + j * d->dilation[1] - d->pad[2];
-                if (ih < 0 || ih >= d->h || iw < 0 || iw >= d->w)
+                if (id < 0 || id >= z->size || ih < 0 || ih >= d->h || iw < 0 || iw >= d->w)
                     continue;
-                const double x = problem.x[((n * d->c + c0 + c) * d->h + ih) * d->w + iw];
+                const int64_t plane = (n * d->c + c0 + c) * z->size + id;
+                const double x = problem.x[(plane * d->h + ih) * d->w + iw];
                 sum += (long double)x * *w;
                 magnitude += fabs(x * *w);
             }
+    }
     problem.value[at] = activated(&d->activation, (double)sum);
     problem.magnitude[at] = magnitude;
 }
@@ -55,10 +62,10 @@ static void define(int64_t n, int64_t k, int64_t oh, int64_t ow, int64_t at)
 static void set_bounds(int64_t m)
 {
     const fc_conv_desc *d = &problem.desc;
-    const int64_t planes = problem.y_size[0] * problem.y_size[1];
-    const int64_t oh = problem.y_size[2], ow = problem.y_size[3];
+    const int64_t rows = problem.y_size[0] * problem.y_size[1] * problem.y_size[2];
+    const int64_t oh = problem.oh, ow = problem.y_size[3];
     const int64_t dh = d->dilation[0], dw = d->dilation[1];
-    for (int64_t at = 0; at < planes * oh * ow; at++) {
+    for (int64_t at = 0; at < rows * ow; at++) {
         const int64_t i = at / ow % oh, j = at % ow;
         const int64_t i0 = i - i / dh % m * dh, j0 = j - j / dw % m * dw;
         const double *plane = problem.magnitude + at - i * ow - j;
@@ -66,7 +73,7 @@ static void set_bounds(int64_t m)
         for (int64_t a = 0; a < m && (m == 1 || i0 + a * dh < oh); a++)
             for (int64_t b = 0; b < m && (m == 1 || j0 + b * dw < ow); b++)
                 largest = fmax(largest, plane[(i0 + a * dh) * ow + j0 + b * dw]);
-        const double bound = sum_bound(d->dtype, d->cg * d->kh * d->kw, largest);
+        const double bound = sum_bound(d->dtype, d->cg * d->depth.kernel * d->kh * d->kw, largest);
         problem.bound[at] =
             stored_bound(d->dtype, problem.value[at],
                          activated_bound(d->dtype, &d->activation, problem.value[at],
@@ -81,18 +88,22 @@ static int64_t count_of(const int64_t size[4])
 
 static void problem_make(const fc_conv_desc *d)
 {
-    int64_t oh, ow, rest;
+    const fc_depth *z = &d->depth;
+    int64_t od, oh, ow, rest;
     fc_error error;
+    fc_out_size("depth", z->size, z->pad[0], z->pad[1], z->kernel, z->stride, z->dilation, 0, &od,
+                &rest, &error);
     fc_out_size("height", d->h, d->pad[0], d->pad[1], d->kh, d->stride[0], d->dilation[0], 0, &oh,
                 &rest, &error);
     fc_out_size("width", d->w, d->pad[2], d->pad[3], d->kw, d->stride[1], d->dilation[1], 0, &ow,
                 &rest, &error);
     problem.desc = *d;
-    memcpy(problem.x_size, (int64_t[]){d->n, d->c, d->h, d->w}, sizeof problem.x_size);
-    memcpy(problem.y_size, (int64_t[]){d->n, d->k, oh, ow}, sizeof problem.y_size);
+    problem.oh = oh;
+    memcpy(problem.x_size, (int64_t[]){d->n, d->c, z->size * d->h, d->w}, sizeof problem.x_size);
+    memcpy(problem.y_size, (int64_t[]){d->n, d->k, od * oh, ow}, sizeof problem.y_size);
     const int64_t outputs = count_of(problem.y_size);
     problem.x = random_elements(d->dtype, count_of(problem.x_size));
-    problem.weight = random_elements(d->dtype, d->k * d->cg * d->kh * d->kw);
+    problem.weight = random_elements(d->dtype, d->k * d->cg * z->kernel * d->kh * d->kw);
     problem.bias = random_elements(d->dtype, d->k);
     problem.residual = random_elements(d->dtype, outputs);
     problem.has_bias = ONE_OF(0, 1, 1) != 0;
@@ -104,9 +115,9 @@ static void problem_make(const fc_conv_desc *d)
     int64_t at = 0;
     for (int64_t n = 0; n < d->n; n++)
         for (int64_t k = 0; k < d->k; k++)
-            for (int64_t i = 0; i < oh; i++)
+            for (int64_t i = 0; i < od * oh; i++)
                 for (int64_t j = 0; j < ow; j++)
-                    define(n, k, i, j, at++);
+                    define(n, k, i / oh, i % oh, j, at++);
 }
 
 static void problem_free(void)
@@ -125,10 +136,11 @@ static int must_serve(const char *algorithm)
 {
     const fc_conv_desc *d = &problem.desc;
     const int padded = d->pad[0] || d->pad[1] || d->pad[2] || d->pad[3];
+    const int plane = d->depth.kernel == 1 && !d->depth.pad[0] && !d->depth.pad[1];
     if (strcmp(algorithm, "pointwise") == 0)
-        return d->kh == 1 && d->kw == 1 && !padded;
+        return d->kh == 1 && d->kw == 1 && !padded && plane;
     if (strcmp(algorithm, "depthwise") == 0)
-        return d->cg == 1 && d->groups > 1;
+        return d->cg == 1 && d->groups > 1 && plane;
     if (strncmp(algorithm, "winograd", 8) == 0) {
         const int64_t r = algorithm[11] - '0'; /* winograd_f<m><r> */
         return d->kh == r && d->kw == r && d->stride[0] == 1 && d->stride[1] == 1 &&
@@ -157,20 +169,28 @@ static void run_once(const fc_plan *plan, const struct array *x, const void *pac
     check(status == FC_OK, "run: %s", error.message);
 }
 
+/* An array whose planes have h rows. */
+static struct array volume(enum slot slot, const int64_t size[4], int64_t h, int channels_last)
+{
+    struct array a = array_blank(slot, problem.desc.dtype, size, channels_last);
+    a.view.d = h * a.view.h;
+    return a;
+}
+
 static void run_plan(const fc_plan *plan, int channels_last)
 {
     const fc_conv_desc *d = &problem.desc;
     fc_error error = {0};
     fc_plan_info info;
     fc_plan_describe(plan, &info);
-    const int64_t taps = d->cg * d->kh * d->kw;
+    const int64_t taps = d->cg * d->depth.kernel * d->kh * d->kw;
     const void *weight = flush_vector(WEIGHT, d->dtype, problem.weight, d->k * taps);
     void *packed = flush_block(PACKED, (int64_t)info.packed_bytes, 64);
     const void *bias = problem.has_bias ? flush_vector(BIAS, d->dtype, problem.bias, d->k) : NULL;
-    const struct array x = array_blank(INPUT, d->dtype, problem.x_size, channels_last);
-    const struct array y = array_blank(OUTPUT, d->dtype, problem.y_size, channels_last);
+    const struct array x = volume(INPUT, problem.x_size, d->h, channels_last);
+    const struct array y = volume(OUTPUT, problem.y_size, problem.oh, channels_last);
     const struct array residual =
-        problem.in_place ? y : array_blank(RESIDUAL, d->dtype, problem.y_size, channels_last);
+        problem.in_place ? y : volume(RESIDUAL, problem.y_size, problem.oh, channels_last);
     unsigned char *first = malloc((size_t)y.bytes);
     array_fill(&x, problem.x);
     check(fc_plan_pack(plan, weight, packed, &error) == FC_OK, "pack: %s", error.message);
@@ -199,13 +219,16 @@ static void run_level(fc_level level)
         fc_plan *plan;
         fc_error error = {0};
         d.channels_last = form % 2;
-        start("%s %s %s %s: n %d, c %d, %dx%d, k %d, %dx%d, groups %d, stride %d %d, dilation "
+        const fc_depth *z = &d.depth;
+        start("%s %s %s %s: n %d, c %d, depth %d kernel %d stride %d dilation %d pad %d %d, %dx%d, "
+              "k %d, %dx%d, groups %d, stride %d %d, dilation "
               "%d %d, pad %d %d %d %d, activation %d, bias %d, residual %d%s",
               fc_level_name(level), algorithm, d.channels_last ? "pixels" : "planes",
-              dtype_name(d.dtype), (int)d.n, (int)d.c, (int)d.h, (int)d.w, (int)d.k, (int)d.kh,
-              (int)d.kw, (int)d.groups, (int)d.stride[0], (int)d.stride[1], (int)d.dilation[0],
-              (int)d.dilation[1], (int)d.pad[0], (int)d.pad[1], (int)d.pad[2], (int)d.pad[3],
-              (int)d.activation.kind, problem.has_bias, problem.has_residual,
+              dtype_name(d.dtype), (int)d.n, (int)d.c, (int)z->size, (int)z->kernel, (int)z->stride,
+              (int)z->dilation, (int)z->pad[0], (int)z->pad[1], (int)d.h, (int)d.w, (int)d.k,
+              (int)d.kh, (int)d.kw, (int)d.groups, (int)d.stride[0], (int)d.stride[1],
+              (int)d.dilation[0], (int)d.dilation[1], (int)d.pad[0], (int)d.pad[1], (int)d.pad[2],
+              (int)d.pad[3], (int)d.activation.kind, problem.has_bias, problem.has_residual,
               problem.in_place ? " in place" : "");
         const fc_status status = fc_plan_create(&d, algorithm, level, 0, &plan, &error);
         if (status) {
@@ -227,11 +250,13 @@ static void run_problem(const fc_conv_desc *d)
 
 static int fits(const fc_conv_desc *d)
 {
-    return (d->kh - 1) * d->dilation[0] < d->h + d->pad[0] + d->pad[1] &&
+    const fc_depth *z = &d->depth;
+    return (z->kernel - 1) * z->dilation < z->size + z->pad[0] + z->pad[1] &&
+           (d->kh - 1) * d->dilation[0] < d->h + d->pad[0] + d->pad[1] &&
            (d->kw - 1) * d->dilation[1] < d->w + d->pad[2] + d->pad[3];
 }
 
-enum form { DENSE, POINTWISE, GROUPED, DEPTHWISE, SQUARE, FORM_COUNT };
+enum form { DENSE, POINTWISE, GROUPED, DEPTHWISE, SQUARE, VOLUME, FORM_COUNT };
 
 /* Sizes around the vectors (4, 8, 16), the tiles (6, 8, 14 by 12, 16, 32) and the lines (24, 48).
  */
@@ -247,6 +272,7 @@ static fc_conv_desc random_desc(enum form form, fc_dtype dtype)
                            .kh = ONE_OF(1, 2, 3, 3, 5),
                            .kw = ONE_OF(1, 2, 3, 3, 4, 7),
                            .groups = 1,
+                           .depth = {1, 1, 1, 1, {0, 0}},
                            .stride = {ONE_OF(1, 1, 2, 3), ONE_OF(1, 1, 1, 2, 3, 4)},
                            .dilation = {ONE_OF(1, 1, 2), ONE_OF(1, 1, 2, 3)},
                            .pad = {ONE_OF(0, 1, 2, 5), ONE_OF(0, 1, 3), ONE_OF(0, 1, 1, 2, 6),
@@ -285,6 +311,16 @@ static fc_conv_desc random_desc(enum form form, fc_dtype dtype)
                 d.pad[2] = ONE_OF(0, 6, 12);
             }
         }
+        if (form == VOLUME || ONE_OF(0, 0, 0, 1)) {
+            d.depth = (fc_depth){ONE_OF(1, 2, 3, 5),
+                                 ONE_OF(1, 1, 2, 3),
+                                 ONE_OF(1, 1, 2),
+                                 ONE_OF(1, 1, 2),
+                                 {ONE_OF(0, 1, 2), ONE_OF(0, 1, 3)}};
+            d.n = fc_min(d.n, 2);
+            d.cg = fc_min(d.cg, 17);
+            d.k = fc_min(d.k, 33);
+        }
         d.c = d.cg * d.groups;
         d.k *= d.groups;
     } while (!fits(&d));
@@ -313,6 +349,7 @@ void test_conv(fc_dtype dtype)
         fc_conv_desc d = large[i];
         const int64_t border = d.kh / 2;
         d.n += !d.n;
+        d.depth = (fc_depth){1, 1, 1, 1, {0, 0}};
         d.dtype = dtype;
         for (int axis = 0; axis < 2; axis++) {
             d.stride[axis] = d.dilation[axis] = 1;

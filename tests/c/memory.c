@@ -14,6 +14,7 @@ static const fc_conv_desc desc = {.n = 1,
                                   .kh = 1,
                                   .kw = 1,
                                   .groups = 4,
+                                  .depth = {1, 1, 1, 1, {0, 0}},
                                   .stride = {1, 1},
                                   .dilation = {1, 1}};
 static const int64_t size[4] = {1, 4, 5, 9};

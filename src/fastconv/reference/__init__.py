@@ -8,7 +8,7 @@ Use it to see what a function means, and to check the fast one. It is thousands 
 """
 
 from fastconv.reference.activation import relu
-from fastconv.reference.conv import conv2d
+from fastconv.reference.conv import conv1d, conv2d, conv3d
 from fastconv.reference.pool import avg_pool2d, global_avg_pool2d, max_pool2d
 
-__all__ = ["avg_pool2d", "conv2d", "global_avg_pool2d", "max_pool2d", "relu"]
+__all__ = ["avg_pool2d", "conv1d", "conv2d", "conv3d", "global_avg_pool2d", "max_pool2d", "relu"]

@@ -1,0 +1,462 @@
+"""Convolutions with weights that are packed once: `Conv1d`, `Conv2d`, `Conv3d`.
+
+Knows the argument forms, ``_plans``, ``_core`` and how `conv2d` runs a plan.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import os
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, SupportsIndex
+
+import numpy as np
+
+from fastconv import _arguments
+from fastconv._arguments import FLOATS, INT64_MAX, Activation, Array, Padding, Pair
+from fastconv._core import ConvBase, ConvPlan, Packed
+from fastconv._plans import Layer, layer_of, out_shape, plan_for, time_candidates
+from fastconv.conv import run
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+__all__ = ["Conv1d", "Conv2d", "Conv3d", "Explanation"]
+
+
+class Explanation(NamedTuple):
+    """What a convolution does with an input of a certain shape, and why; print it to read it."""
+
+    algorithm: str
+    out_shape: tuple[int, ...]
+    #: Floating-point operations, two per multiply-add.
+    flops: int
+    #: Size of the packed weights.
+    packed_bytes: int
+    #: Workspace of one thread.
+    scratch_bytes: int
+    #: Threads that a call from this Python thread would use now.
+    threads: int
+    blocking: str
+    #: The instruction set that the kernels are compiled for.
+    level: str
+    why: str
+
+    def __str__(self) -> str:
+        """Return the explanation as lines of text."""
+        return (
+            f"algorithm  {self.algorithm} ({self.why})\n"
+            f"level      {self.level}, threads: {self.threads}\n"
+            f"output     {self.out_shape}\n"
+            f"work       {self.flops:,} flops\n"
+            f"memory     {self.packed_bytes:,} bytes of packed weights, "
+            f"{self.scratch_bytes:,} bytes of workspace a thread\n"
+            f"blocking   {self.blocking}"
+        )
+
+
+class _Weights(NamedTuple):
+    """A `Conv2d`'s weights with what was packed from them; replaced as one, never changed."""
+
+    weight: Array
+    bias: Array | None
+    packed: dict[Any, Packed]
+
+
+# Packing happens once a layer, so one lock serves all of them; it is held by no call that finds its
+# weights packed. Re-entrant, for a signal handler may convolve while its thread packs.
+_packing = threading.RLock()
+
+
+def _renew_lock() -> None:
+    global _packing
+    _packing = threading.RLock()
+
+
+# The thread that held the lock does not live on in a forked child.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+class _Conv(ConvBase):
+    """What `Conv1d`, `Conv2d` and `Conv3d` are but for the number of their spatial axes."""
+
+    _axes: ClassVar[int]
+
+    def __init__(
+        self,
+        weight: ArrayLike,
+        bias: ArrayLike | None = None,
+        stride: Pair = 1,
+        padding: Padding = 0,
+        dilation: Pair = 1,
+        groups: SupportsIndex = 1,
+        *,
+        channels_last: bool = False,
+        activation: Activation | None = None,
+        algorithm: str = "auto",
+        input_shape: Sequence[SupportsIndex] | None = None,
+        tune: bool = False,
+    ) -> None:
+        name = f"Conv{self._axes}d"
+        if isinstance(weight, (int, np.integer)):
+            kernel = ", ".join(("kd", "kh", "kw")[-self._axes :])
+            raise TypeError(
+                f"{name} takes the weights, an array of shape (k, c/groups, {kernel}), and not "
+                f"their sizes as torch.nn.{name} does; got {weight!r}. For new weights, try "
+                f"{name}(np.random.default_rng().standard_normal((k, c, {kernel}), np.float32))"
+            )
+        weight, dtype = _arguments.as_array("weight", weight, FLOATS)
+        self._layer = layer_of(
+            weight.shape,
+            self._axes,
+            dtype,
+            stride,
+            padding,
+            dilation,
+            groups,
+            channels_last,
+            activation,
+            algorithm,
+        )
+        _check_layer(weight.shape, self._layer)
+        self._tune = _arguments.flag("tune", tune)
+        if self._tune and self._layer.algorithm != "auto":
+            raise ValueError(f"tune chooses the algorithm, which {algorithm!r} does already")
+        self._timed: dict[tuple[int, ...], dict[str, float]] = {}  # milliseconds by shape
+        self._replace(_weights(weight, bias, dtype))
+        if input_shape is not None:
+            shape = _arguments.shape("input_shape", input_shape)
+            self._prepared("input_shape", shape, self._weights)
+
+    @property
+    def weight(self) -> Array:
+        """The weights, read-only; `update` replaces them."""
+        return self._weights.weight
+
+    @property
+    def bias(self) -> Array | None:
+        """The bias, (k,), read-only, or None; `update` replaces it."""
+        return self._weights.bias
+
+    @property
+    def parameters(self) -> int:
+        """The number of parameters: weights and biases."""
+        return self.weight.size + (0 if self.bias is None else self.bias.size)
+
+    @property
+    def receptive_field(self) -> tuple[int, ...]:
+        """What an output sees of each spatial axis of the input, in positions."""
+        kernel, dilation = self.weight.shape[2:], self._layer.dilation
+        return tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
+
+    def update(self, weight: ArrayLike, bias: ArrayLike | None = None) -> None:
+        """Replace the weights and the bias.
+
+        A call that another thread has begun ends with the old ones.
+
+        Parameters
+        ----------
+        weight : array_like
+            Of the shape and dtype of the weights until now.
+        bias : array_like, optional
+            The new bias; without it there is none from now on.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the weights or the bias do not fit; nothing has changed then.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastconv import Conv2d
+        >>> conv = Conv2d(np.ones((1, 1, 1, 1)))
+        >>> conv.update([[[[2.0]]]], [1.0])
+        >>> conv([[[1.0, 2.0, 3.0]]])
+        array([[[3., 5., 7.]]])
+        """
+        weight, dtype = _arguments.as_array("weight", weight, FLOATS)
+        _arguments.same_dtype("weight", dtype, f"this {type(self).__name__}", self._layer.dtype)
+        if weight.shape != self.weight.shape:
+            raise ValueError(f"weight has shape {weight.shape}, it must be {self.weight.shape}")
+        self._replace(_weights(weight, bias, dtype))
+
+    def explain(self, input_shape: Sequence[SupportsIndex]) -> Explanation:
+        """Tell what a call with an image of the given shape does, without doing it.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            Shape of the image.
+
+        Returns
+        -------
+        Explanation
+            Its fields are `algorithm`, `out_shape`, `flops`, `packed_bytes`, `scratch_bytes` (of
+            one thread), `threads`, `blocking`, `level` and `why`; print it to read it.
+
+        Raises
+        ------
+        TypeError
+            If it is not a shape.
+        ValueError
+            If an image of that shape does not fit.
+        MemoryError
+            If it would be larger than any memory.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastconv import Conv2d
+        >>> conv = Conv2d(np.ones((6, 3, 5, 5), np.float32), algorithm="direct")
+        >>> told = conv.explain((3, 32, 32))
+        >>> told.algorithm, told.out_shape
+        ('direct', (6, 28, 28))
+        """
+        shape = _arguments.shape("input_shape", input_shape)
+        plan = self._plan("input_shape", shape)
+        timed = self._timed.get(shape)
+        return Explanation(
+            plan.algorithm,
+            plan.out_shape[-len(shape) :],
+            plan.flops,
+            plan.packed_bytes,
+            plan.scratch_bytes,
+            plan.threads,
+            plan.blocking,
+            plan.level,
+            "timed: " + ", ".join(f"{name} {ms:.3g} ms" for name, ms in timed.items())
+            if timed
+            else plan.why,
+        )
+
+    def __repr__(self) -> str:
+        layer = self._layer
+        weight, bias, _ = self._weights  # read once: update() may replace it at any time
+        shown = None if bias is None else f"<{layer.dtype} {bias.shape}>"
+        return (
+            f"{type(self).__name__}(weight=<{layer.dtype} {weight.shape}>, bias={shown}, "
+            f"stride={layer.stride}, padding={_arguments.pairs(layer.padding)}, "
+            f"dilation={layer.dilation}, groups={layer.groups}, "
+            f"channels_last={layer.channels_last}, "
+            f"activation={_arguments.activation_form(layer.activation)!r}, "
+            f"algorithm={layer.algorithm!r})"
+        )
+
+    # Packed weights and timings belong to one process and one CPU: a pickle holds neither.
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return copyreg.__newobj__, (type(self),), self.__getstate__()  # type: ignore[attr-defined]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_weights": self._weights[:2], "_shape": None, "_timed": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        weight, bias = state["_weights"]
+        self._replace(_weights(weight, bias, self._layer.dtype))
+
+    def _general(self, x: ArrayLike, out: Array | None, residual: ArrayLike | None) -> Array:
+        """Serve a call that is not exactly like the last one; the base class serves those."""
+        weights = self._weights  # read once: update() may replace it at any time
+        x, dtype = _arguments.as_array("x", x, FLOATS)
+        _arguments.same_dtype("x", dtype, "weight", self._layer.dtype)
+        plan, packed = self._prepared("x", x.shape, weights)
+        return run(plan, lambda: packed, x, dtype, weights.bias, residual, out, {})
+
+    def _plan(self, name: str, shape: tuple[int, ...]) -> ConvPlan:
+        weight = self.weight
+        plan = plan_for(name, shape, weight.shape, self._layer)
+        if not self._tune or 0 in shape:
+            return plan
+        with _packing:  # threads that see a shape first at once would disturb each other's times
+            if shape not in self._timed:
+                self._timed[shape] = time_candidates(plan, name, shape, weight, self._layer)
+            timed = self._timed[shape]
+        layer = self._layer._replace(algorithm=min(timed, key=timed.__getitem__))
+        return plan_for(name, shape, weight.shape, layer)
+
+    def _prepared(
+        self, name: str, shape: tuple[int, ...], weights: _Weights
+    ) -> tuple[ConvPlan, Packed]:
+        """Return a plan with the weights packed for it, and make them the fast path."""
+        plan = self._plan(name, shape)
+        packed = weights.packed.get(plan.packing)
+        if packed is None or shape != self._shape:
+            with _packing:
+                packed = weights.packed.get(plan.packing)
+                if packed is None:
+                    packed = weights.packed[plan.packing] = plan.pack(weights.weight)
+                if weights is self._weights:  # else replaced in the meantime
+                    self._publish(plan, packed, weights.bias, shape, self._layer.dtype, len(shape))
+                    self._shape: tuple[int, ...] | None = shape
+        return plan, packed
+
+    def _replace(self, weights: _Weights) -> None:
+        with _packing:
+            self._weights = weights
+            self._shape = None  # of the input that the fast path takes
+            self._forget()
+
+
+class Conv2d(_Conv):
+    """A convolution with fixed weights: called with images, it returns their feature maps.
+
+    It copies the weights and packs them, when first needed, into the order in which the kernels
+    read them. Calls may come from any number of threads at once, and repeated calls with one shape
+    cost little more than their arithmetic. Instances can be pickled and copied.
+
+    Parameters
+    ----------
+    weight : array_like, (k, c/groups, kh, kw)
+        The filters themselves, not their sizes; float16, float32 or float64.
+    bias : array_like, (k,), optional
+        Added to each output channel; of the dtype of `weight`.
+    stride, padding, dilation, groups, channels_last, padding_mode, activation, algorithm
+        As for `conv2d`.
+    input_shape : tuple of int, optional
+        Pack the weights now, for images of this shape, instead of at the first call.
+    tune : bool, default False
+        Whether to time the likely algorithms, on random images and the threads of that call, when
+        a shape is first seen, by `explain` too, and take the fastest instead of the one that
+        should be. Another run may then choose another one, whose results differ in the last bits.
+
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        As for `conv2d`; what depends on the image is told by the call.
+
+    See Also
+    --------
+    conv2d : The same as one function, with the meaning of each argument.
+
+    Notes
+    -----
+    Call an instance as ``conv(x, *, out=None, residual=None)``, with the arguments of `conv2d`.
+
+    Attributes
+    ----------
+    weight, bias : ndarray
+        Read-only; `update` replaces them.
+    parameters : int
+        How many numbers they are.
+    receptive_field : tuple of int
+        What an output sees of each axis of the input, in positions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import Conv2d
+    >>> edges = np.array([[[[-1, 1]]]], dtype=np.float32)
+    >>> conv = Conv2d(edges, activation="relu")
+    >>> x = np.array([[[0, 3, 1], [2, 2, 7]]], dtype=np.float32)
+    >>> conv(x)
+    array([[[3., 0.],
+            [0., 5.]]], dtype=float32)
+    >>> y = np.empty((1, 2, 2), np.float32)
+    >>> conv(x, out=y) is y
+    True
+    """
+
+    _axes = 2
+
+
+class Conv1d(_Conv):
+    """A convolution over one axis with fixed weights, as `Conv2d` is over two.
+
+    Parameters
+    ----------
+    weight : array_like, (k, c/groups, kw)
+        The filters themselves, not their sizes.
+    bias, stride, padding, dilation, groups, channels_last, padding_mode, activation, algorithm
+        As for `conv1d`.
+    input_shape, tune
+        As for `Conv2d`.
+
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        As for `Conv2d`.
+
+    See Also
+    --------
+    conv1d : The same as one function.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import Conv1d
+    >>> conv = Conv1d(np.ones((1, 1, 3), np.float32), padding="same")
+    >>> conv(np.array([[1, 2, 4, 8]], dtype=np.float32))
+    array([[ 3.,  7., 14., 12.]], dtype=float32)
+    >>> conv.parameters, conv.receptive_field
+    (3, (3,))
+    """
+
+    _axes = 1
+
+
+class Conv3d(_Conv):
+    """A convolution over three axes with fixed weights, as `Conv2d` is over two.
+
+    Parameters
+    ----------
+    weight : array_like, (k, c/groups, kd, kh, kw)
+        The filters themselves, not their sizes.
+    bias, stride, padding, dilation, groups, channels_last, padding_mode, activation, algorithm
+        As for `conv3d`.
+    input_shape, tune
+        As for `Conv2d`.
+
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        As for `Conv2d`.
+
+    See Also
+    --------
+    conv3d : The same as one function.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import Conv3d
+    >>> conv = Conv3d(np.ones((4, 2, 3, 3, 3), np.float32), np.zeros(4, np.float32))
+    >>> conv(np.ones((2, 8, 16, 16), np.float32)).shape
+    (4, 6, 14, 14)
+    >>> conv.parameters
+    220
+    """
+
+    _axes = 3
+
+
+def _weights(weight: Array, bias: ArrayLike | None, dtype: str) -> _Weights:
+    """Copy weights and bias, which belong to the caller."""
+    if bias is not None:
+        bias = _arguments.operand("bias", bias, weight.shape[:1], dtype, "weight")
+        bias = _arguments.private(bias)
+    return _Weights(_arguments.private(weight), bias, {})
+
+
+def _check_layer(weight_shape: tuple[int, ...], layer: Layer) -> None:
+    """Raise what is wrong with a layer whatever its input, by asking about the smallest one."""
+    _, cg, *kernel = weight_shape
+    # More channels than an int64 holds come of more groups than weights, which C is to say.
+    c = cg * layer.groups if cg * layer.groups <= INT64_MAX else layer.groups
+    pads = _arguments.pairs(layer.padding)
+    sizes = (
+        spread * (taps - 1) + 1 - sum(pad)
+        for spread, taps, pad in zip(layer.dilation, kernel, pads, strict=True)
+    )
+    image = [min(max(size, 1), INT64_MAX) for size in (c, *sizes)]
+    if layer.channels_last:
+        image.append(image.pop(0))
+    try:
+        out_shape("x", tuple(image), weight_shape, layer)
+    except MemoryError:
+        return  # no input is large enough: the call will say what does not fit the one it gets
+    if layer.algorithm != "auto":
+        plan_for("x", tuple(image), weight_shape, layer)
