@@ -377,8 +377,9 @@ class Conv2d(Conv2dBase):
         Returns
         -------
         Explanation
-            Its fields are `algorithm`, `out_shape`, `flops`, `packed_bytes`, `scratch_bytes` (of
-            one thread), `threads`, `blocking`, `level` and `why`; print it to read it.
+            Its fields are ``algorithm``, ``out_shape``, ``flops``, ``packed_bytes``,
+            ``scratch_bytes`` (of one thread), ``threads``, ``blocking``, ``level`` and ``why``;
+            print it to read it.
 
         Raises
         ------
