@@ -151,6 +151,13 @@ stage_types() {
     with types "$python" -m mypy
 }
 
+# The pages of the documentation; a dangling reference, a public name without a page and a docstring
+# that leaves out a parameter are warnings of this build. Its examples are tests.
+stage_docs() {
+    build docs
+    with docs "$python" -m sphinx --fail-on-warning --keep-going --quiet docs "$work/docs"
+}
+
 # Our C with all warnings as errors, by both compilers, alone and in the extension.
 stage_warnings() {
     local compiler

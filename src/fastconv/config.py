@@ -16,9 +16,9 @@ def config() -> dict[str, Any]:
     Returns
     -------
     dict
-        Among others `fastconv` (version), `cpu`, `level` (the instruction set in use; the
-        environment variable FASTCONV_CPU forces one), `levels` (those that could be), `openmp`,
-        `threads` (that a call may use) and `threads_why`.
+        Among others ``"fastconv"`` (version), ``"cpu"``, ``"level"`` (the instruction set in use;
+        the environment variable FASTCONV_CPU forces one), ``"levels"`` (those that could be),
+        ``"openmp"``, ``"threads"`` (that a call may use) and ``"threads_why"``.
 
     Examples
     --------

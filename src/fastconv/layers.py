@@ -194,8 +194,9 @@ class _Conv(ConvBase):
         Returns
         -------
         Explanation
-            Its fields are `algorithm`, `out_shape`, `flops`, `packed_bytes`, `scratch_bytes` (of
-            one thread), `threads`, `blocking`, `level` and `why`; print it to read it.
+            Its fields are ``algorithm``, ``out_shape``, ``flops``, ``packed_bytes``,
+            ``scratch_bytes`` (of one thread), ``threads``, ``blocking``, ``level`` and ``why``;
+            print it to read it.
 
         Raises
         ------
