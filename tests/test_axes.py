@@ -148,7 +148,7 @@ def test_a_single_number_in_a_sequence_stands_for_all_axes(rng):
         (1, {"padding": (1, 1)}, ["padding", "1", "(1, 1)"]),
         (3, {"weight": np.ones((4, 3, 3, 3))}, ["weight", "kd, kh, kw", "(4, 3, 3, 3)"]),
         (3, {"dilation": (2**61, 1, 1)}, ["dilation", str(2**61), "depth"]),
-        (3, {"padding": ((2**57, 0), (0, 0), (0, 0))}, ["output", str(2**57)]),
+        (3, {"padding": ((2**57, 0), (0, 0), (0, 0))}, ["output", "memory"]),
         (3, {"x": np.broadcast_to(np.float64(1), (3, 2**53, 5, 5))}, ["allocate"]),
     ],
 )

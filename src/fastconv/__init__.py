@@ -16,9 +16,15 @@ from fastconv.layers import Conv1d, Conv2d, Conv3d
 from fastconv.pool import avg_pool2d, global_avg_pool2d, max_pool2d
 from fastconv.shapes import conv_output_shape, same_padding
 from fastconv.threads import get_num_threads, num_threads, set_num_threads
+from fastconv.transposed import (
+    ConvTranspose2d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
 
 if TYPE_CHECKING:
-    from fastconv import reference
+    from fastconv import grad, reference
 
     __version__: str
 
@@ -26,14 +32,19 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "Conv3d",
+    "ConvTranspose2d",
     "avg_pool2d",
     "config",
     "conv1d",
     "conv2d",
     "conv3d",
     "conv_output_shape",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "get_num_threads",
     "global_avg_pool2d",
+    "grad",
     "max_pool2d",
     "num_threads",
     "reference",
@@ -46,12 +57,12 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     # What few programs need is loaded when they ask for it: an import must stay cheap.
-    if name == "reference":
-        return import_module("fastconv.reference")
+    if name in ("grad", "reference"):
+        return import_module(f"fastconv.{name}")
     if name == "__version__":
         return import_module("importlib.metadata").version("fastconv")
     raise AttributeError(f"module 'fastconv' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "__version__", "reference"})
+    return sorted({*globals(), "__version__", "grad", "reference"})

@@ -196,7 +196,7 @@ def _convolve(
     k, cg, *kernel = weight.shape
     pads = _arguments.pairs(_arguments.padding(padding, tuple(kernel), steps, spread))
     batched = x.ndim == axes + 2
-    image = _channels_first(x, batched, channels_last)
+    image = channels_first(x, batched, channels_last)
     n, c, *sizes = image.shape
     if c != cg * groups or k % groups:
         raise ValueError(
@@ -208,7 +208,7 @@ def _convolve(
     ]
     image = np.pad(image, ((0, 0), (0, 0), *pads), mode=_PAD_MODES[padding_mode])  # type: ignore[call-overload]
     if residual is not None:
-        residual = _channels_first(np.asarray(residual), batched, channels_last)
+        residual = channels_first(np.asarray(residual), batched, channels_last)
     finish = activation_of(activation)
 
     y = np.empty((n, k, *out_sizes))
@@ -230,6 +230,7 @@ def _convolve(
     return deliver(np.moveaxis(y, -axes - 1, -1) if channels_last else y, x.dtype, out)
 
 
-def _channels_first(array: Array, batched: bool, channels_last: bool) -> Array:
+def channels_first(array: Array, batched: bool, channels_last: bool) -> Array:
+    """View an array, batched or not, in either layout as (n, c, ...)."""
     array = array if batched else array[np.newaxis]
     return np.moveaxis(array, -1, 1) if channels_last else array
