@@ -65,10 +65,19 @@ typedef struct fc_depth {
     int64_t size, kernel, stride, dilation, pad[2]; /* pad: front, back */
 } fc_depth;
 
+/* Along an axis, tap t of the window is element first + t * step of a weight that has `size`. */
+typedef struct fc_taps {
+    int64_t size, first, step;
+} fc_taps;
+
 typedef struct fc_conv_desc {
     int64_t n, c, h, w;    /* input; c over all groups */
     int64_t k, cg, kh, kw; /* weight: (k, cg, depth.kernel, kh, kw) */
     fc_depth depth;
+    /* The weight is that of a convolution the other way, (cg * groups, k / groups, depth, height,
+     * width), of whose window some taps are used: taps[3] says which, and is unused otherwise. */
+    int transposed;
+    fc_taps taps[3];
     int64_t groups;
     int64_t stride[2], dilation[2]; /* h, w */
     int64_t pad[4];                 /* top, bottom, left, right */
@@ -165,6 +174,10 @@ fc_status fc_plan_pack(const fc_plan *plan, const void *weight, void *packed, fc
 fc_status fc_plan_run(const fc_plan *plan, const fc_array *input, const void *packed,
                       const void *bias, const fc_array *residual, const fc_array *output,
                       fc_error *error);
+/* The same with weights as fc_plan_pack takes them, which are packed for this run alone. */
+fc_status fc_plan_run_once(const fc_plan *plan, const fc_array *input, const void *weight,
+                           const void *bias, const fc_array *residual, const fc_array *output,
+                           fc_error *error);
 
 fc_status fc_pool_plan_create(const fc_pool_desc *desc, fc_level level, fc_pool_plan **plan,
                               fc_error *error);

@@ -9,7 +9,8 @@ import pytest
 
 import expected
 import fastconv
-from fastconv import grad
+from fastconv import _core, grad
+from plans import ALGORITHMS, NO_ACTIVATION, run
 
 FUNCTIONS = {
     1: fastconv.conv_transpose1d,
@@ -220,3 +221,68 @@ def test_bad_gradients(change, words):
     with pytest.raises((ValueError, TypeError)) as refusal:
         grad.conv2d_input(**arguments)
     assert not [word for word in words if word not in str(refusal.value)], str(refusal.value)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize(
+    ("groups", "cg", "kg", "window", "taps"),
+    [
+        (1, 37, 21, (3, 3), ((3, 2, -1), (3, 2, -1))),
+        (2, 19, 33, (5, 5), ((5, 4, -2), (5, 4, -2))),
+        (1, 3, 40, (5, 5), ((5, 4, -1), (5, 4, -1))),
+        (9, 1, 1, (3, 3), ((3, 2, -1), (3, 2, -1))),
+        (9, 1, 2, (5, 4), ((5, 3, -2), (4, 3, -1))),
+        (1, 300, 34, (1, 1), ((1, 0, 1), (1, 0, 1))),
+    ],
+)
+def test_weights_of_the_other_way_pack_alike(
+    groups, cg, kg, window, taps, channels_last, dtype, rng
+):
+    """Every algorithm and level gives the bits of the same convolution with weights turned."""
+    given = rng.standard_normal((groups, cg, kg, *window)).astype(dtype)
+    chosen = [range(first, -1 if step < 0 else size, step) for size, first, step in taps]
+    turned = given[..., list(chosen[0]), :][..., list(chosen[1])].swapaxes(1, 2)
+    turned = np.ascontiguousarray(turned).reshape(groups * kg, cg, *map(len, chosen))
+    given = given.reshape(groups * cg, kg, *window)
+    shape = (2, 9, 11, groups * cg) if channels_last else (2, groups * cg, 9, 11)
+    x = rng.standard_normal(shape).astype(dtype)
+    served = set()
+    for level in fastconv.config()["levels"]:
+        for algorithm in ALGORITHMS:
+            form = (
+                *(2, groups * cg, (9, 11), groups * kg, cg, tuple(map(len, chosen)), (1, 1)),
+                *((0, 1, 1, 0), (1, 1), groups, channels_last, dtype, NO_ACTIVATION, algorithm),
+                *(level, False),
+            )
+            try:
+                ordinary, other = _core.ConvPlan(*form), _core.ConvPlan(*form, taps)
+            except ValueError:
+                continue
+            assert np.array_equal(run(ordinary, x, turned), run(other, x, given)), algorithm
+            out = np.empty(other.out_shape, dtype)
+            other.run(x, given, None, None, out)
+            assert np.array_equal(run(other, x, given), out)
+            served.add(algorithm)
+    assert "im2col" in served
+    with pytest.raises(ValueError, match="packed weights belong to another plan"):
+        other.run(x, ordinary.pack(turned), None, None, out)
+
+
+@pytest.mark.parametrize("taps", [((3, 2, -1), (3, 1, -1)), ((2, 1, -1), (3, 2, -1))])
+def test_taps_lie_within_the_weight(taps):
+    form = (1, 4, (9, 9), 4, 4, (3, 3), (1, 1), (0,) * 4, (1, 1), 1, False, "float32")
+    with pytest.raises(ValueError, match="taps of the window lie outside of the weight"):
+        _core.ConvPlan(*form, NO_ACTIVATION, "auto", None, False, taps)
+
+
+def test_packing_uses_any_number_of_threads_for_the_same_bits(openmp, rng):
+    weight = rng.standard_normal((256, 200, 3, 3)).astype(np.float32)
+    x = rng.standard_normal((1, 256, 14, 14)).astype(np.float32)
+    results = set()
+    for threads in (1, 2, 5):
+        with fastconv.num_threads(threads):
+            y = fastconv.conv_transpose2d(x, weight, stride=2, padding=1)
+            prepared = fastconv.ConvTranspose2d(weight, stride=2, padding=1)
+            results.add((y.tobytes(), prepared(x).tobytes()))
+    assert len(results) == 1

@@ -30,8 +30,8 @@ struct fc_algorithm {
     /* Chooses the blocking, packed_bytes and scratch_bytes; may allocate plan->runs and
      * plan->place. */
     fc_status (*prepare)(fc_plan *);
-    /* weight: family elements, contiguous. */
-    void (*pack)(const fc_plan *, const void *weight, void *packed);
+    /* weight: family elements, contiguous, in the order that the descriptor says. */
+    void (*pack)(const fc_plan *, const void *weight, void *packed, int threads);
     void (*run)(const fc_plan *, const struct fc_conv_io *);
 };
 

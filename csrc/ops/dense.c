@@ -20,6 +20,7 @@
 #include "kernels/kernels.h"
 #include "ops/parallel.h"
 #include "ops/target.h"
+#include "ops/weights.h"
 
 /* What a core may hope to find in L3, which is shared: with 20 MB here F(4, 3) was chosen for 192
  * to 384 channels at 7x7, whose 10 MB of weights took 3.5 times as long as the 5 MB of F(2, 3). */
@@ -149,25 +150,44 @@ void fc_dense_reserve_row(fc_plan *p, int64_t elements)
         p->scratch_bytes += fc_align((size_t)elements * sizeof(float));
 }
 
-void fc_dense_pack_weights(const fc_plan *p, const void *weight, void *packed)
+/* One block of a group; what has another order is gathered in L1. */
+static void pack_block(const fc_plan *p, const void *weight, int64_t group, int64_t block,
+                       void *packed)
+{
+    enum { GATHERED = 4096 };
+    double gathered[GATHERED];
+    const int64_t size = (int64_t)p->element_bytes, k0 = block * p->family->nr;
+    struct fc_weights w = {.dst =
+                               (char *)packed + (group * fc_tile_channels(p) + k0) * p->taps * size,
+                           .src = (const char *)weight + (group * p->kg + k0) * p->taps * size,
+                           .src_channel = p->taps,
+                           .place = p->place,
+                           .count = p->taps,
+                           .taps = p->taps,
+                           .nr = fc_block_nr(p, block),
+                           .columns = fc_min(p->packed_channels, fc_block_nr(p, block)),
+                           .channels = fc_min(p->family->nr, p->kg - k0)};
+    if (!p->desc.transposed) {
+        p->family->weights(&w);
+        return;
+    }
+    for (int64_t first = 0; first < p->taps; first += w.count) {
+        w.count = w.src_channel = fc_min(GATHERED / w.channels, p->taps - first);
+        fc_weights_gather(p, weight, group, k0, w.channels, first, w.count, gathered);
+        w.src = gathered;
+        w.place = p->place + first;
+        p->family->weights(&w);
+    }
+}
+
+void fc_dense_pack_weights(const fc_plan *p, const void *weight, void *packed, int threads)
 {
     const struct fc_dense_blocking *b = p->blocking;
-    const int64_t nr = p->family->nr;
-    const size_t k_bytes = (size_t)p->taps * p->element_bytes;
-    for (int64_t g = 0; g < p->desc.groups; g++)
-        for (int64_t block = 0; block < b->blocks; block++) {
-            const int64_t k0 = block * nr, channels = fc_min(nr, p->kg - k0);
-            const int64_t width = fc_block_nr(p, block);
-            const struct fc_weights w = {
-                .dst = (char *)packed + (size_t)(g * fc_tile_channels(p) + k0) * k_bytes,
-                .src = (const char *)weight + (size_t)(g * p->kg + k0) * k_bytes,
-                .place = p->place,
-                .taps = p->taps,
-                .nr = width,
-                .columns = fc_min(p->packed_channels, width),
-                .channels = channels};
-            p->family->weights(&w);
-        }
+    const int64_t items = p->desc.groups * b->blocks;
+    (void)threads; /* a serial build has no use for it */
+#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(dynamic, 1)
+    for (int64_t item = 0; item < items; item++)
+        pack_block(p, weight, item / b->blocks, item % b->blocks, packed);
 }
 
 int64_t fc_block_nr(const fc_plan *p, int64_t block)

@@ -54,7 +54,7 @@ int fc_dense_by_line(const fc_plan *plan, int64_t taps, int64_t pixels, int64_t 
 void fc_dense_prepare(fc_plan *plan);
 /* Makes room for fc_dense_slab.row, where there is something to convert. */
 void fc_dense_reserve_row(fc_plan *plan, int64_t elements);
-void fc_dense_pack_weights(const fc_plan *plan, const void *weight, void *packed);
+void fc_dense_pack_weights(const fc_plan *plan, const void *weight, void *packed, int threads);
 void fc_dense_run(const fc_plan *plan, const struct fc_conv_io *io, fc_dense_pack_fn *pack);
 
 /* Adds the work of a problem by dense tiles or lines, apart from packing: `lines` lines of

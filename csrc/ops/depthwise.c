@@ -22,6 +22,7 @@
 #include "ops/parallel.h"
 #include "ops/slab.h"
 #include "ops/target.h"
+#include "ops/weights.h"
 
 /* A slab that stays in L1 (32 KB at least, 48 KB on newer cores) beside the output's lines. */
 static const int64_t SLAB_BYTES = 32 << 10;
@@ -177,26 +178,37 @@ static fc_status depthwise_prepare(fc_plan *p)
 
 /* NCHW: as they are.  NHWC: [copy of the window][tap][channel], channels padded to whole vectors.
  */
-static void depthwise_pack(const fc_plan *p, const void *weight, void *packed)
+void fc_dw_gather(const fc_plan *p, const void *weight, void *dst)
+{
+    const int64_t each = p->kg * p->taps * (int64_t)p->element_bytes;
+    for (int64_t group = 0; group < p->desc.groups; group++)
+        fc_weights_gather(p, weight, group, 0, p->kg, 0, p->taps, (char *)dst + group * each);
+}
+
+static void depthwise_pack(const fc_plan *p, const void *weight, void *packed, int threads)
 {
     const fc_conv_desc *d = &p->desc;
     const size_t size = p->element_bytes;
-    const int64_t taps = d->kh * d->kw, copies = p->kg;
+    const int64_t taps = p->taps, copies = p->kg;
+    (void)threads; /* they are few */
     if (fc_dw_in_place(d)) {
         fc_dw_pack_images(p, weight, packed);
         return;
     }
     if (!d->channels_last) {
-        memcpy(packed, weight, (size_t)(d->k * taps) * size);
+        fc_dw_gather(p, weight, packed);
         return;
     }
     const int64_t channels = fc_ceil_div(d->c, p->family->vl) * p->family->vl;
+    double element;
     memset(packed, 0, p->packed_bytes);
     for (int64_t c = 0; c < d->c; c++)
         for (int64_t t = 0; t < copies; t++)
-            for (int64_t i = 0; i < taps; i++)
-                memcpy((char *)packed + (size_t)((t * taps + i) * channels + c) * size,
-                       (const char *)weight + (size_t)((c * copies + t) * taps + i) * size, size);
+            for (int64_t i = 0; i < taps; i++) {
+                fc_weights_gather(p, weight, c, t, 1, i, 1, &element);
+                memcpy((char *)packed + (size_t)((t * taps + i) * channels + c) * size, &element,
+                       size);
+            }
 }
 
 /* ---- running ---- */

@@ -74,6 +74,8 @@ static inline size_t fc_dw_bias_bytes(const fc_plan *p)
 int fc_dw_in_place(const fc_conv_desc *d);
 fc_status fc_dw_prepare_images(fc_plan *p);
 void fc_dw_pack_images(const fc_plan *p, const void *weight, void *packed);
+/* All weights as (channel, window). */
+void fc_dw_gather(const fc_plan *p, const void *weight, void *dst);
 void fc_dw_run_images(const fc_plan *p, const struct fc_conv_io *io);
 
 #endif

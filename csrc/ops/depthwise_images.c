@@ -86,9 +86,9 @@ fc_status fc_dw_prepare_images(fc_plan *p)
 void fc_dw_pack_images(const fc_plan *p, const void *weight, void *packed)
 {
     const int64_t count = p->desc.k * p->desc.kh * p->desc.kw;
-    memcpy(packed, weight, weights_bytes(p));
+    fc_dw_gather(p, weight, packed);
     *(double *)((char *)packed + fc_align(weights_bytes(p))) =
-        p->family->sum(weight, 1, count, count);
+        p->family->sum(packed, 1, count, count);
 }
 
 /* Whether rows of padding add nothing to any sum, so that they can be left out: an infinite weight

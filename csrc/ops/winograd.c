@@ -28,6 +28,7 @@
 #include "ops/planes.h"
 #include "ops/slab.h"
 #include "ops/target.h"
+#include "ops/weights.h"
 
 /* Tiles of a block: a whole number of AVX-512's register tiles of 14, and of tile rows of images
  * 28, 56, 112 and 224 wide; half of them where V and M would leave too little of L2 to the weights
@@ -215,33 +216,44 @@ static int64_t packed_at(const fc_plan *p, int64_t group, int64_t point, int64_t
 
 /* Points lie so far apart that their lines would compete for the same sets of every cache: some
  * channels are transformed in L1 and leave in longer stretches. */
-static void pack(const fc_plan *p, const void *weight, void *packed)
+static void pack_block(const fc_plan *p, const float *weight, int64_t group, int64_t block,
+                       float *packed)
 {
     enum { CHANNELS = 8 };
-    float stretch[36 * CHANNELS * FC_NR_MAX];
+    float stretch[36 * CHANNELS * FC_NR_MAX], gathered[25 * FC_NR_MAX];
     const fc_conv_desc *d = &p->desc;
     const struct winograd_blocking *b = p->blocking;
-    const int64_t window = d->kh * d->kw;
-    struct fc_wino_weights w = {.src_k = p->taps};
-    for (int64_t item = 0; item < d->groups * b->blocks; item++) {
-        const int64_t g = item / b->blocks, block = item % b->blocks;
-        const int64_t first = block * p->family->nr, k0 = g * p->kg + first;
-        w.channels = fc_min(p->family->nr, p->kg - first);
-        w.nr = fc_block_nr(p, block);
-        w.point = CHANNELS * w.nr;
-        for (int64_t c0 = 0; c0 < p->channels; c0 += CHANNELS) {
-            const int64_t count = fc_min(CHANNELS, p->channels - c0);
-            for (int64_t c = 0; c < count; c++) {
-                w.src =
-                    (const float *)weight + k0 * p->taps + fc_weight_channel(p, c0 + c) * window;
-                w.dst = stretch + c * w.nr;
-                b->wino->weights(&w);
+    const int64_t window = d->kh * d->kw, first = block * p->family->nr;
+    struct fc_wino_weights w = {.src_k = d->transposed ? window : p->taps,
+                                .channels = fc_min(p->family->nr, p->kg - first),
+                                .nr = fc_block_nr(p, block)};
+    w.point = CHANNELS * w.nr;
+    for (int64_t c0 = 0; c0 < p->channels; c0 += CHANNELS) {
+        const int64_t count = fc_min(CHANNELS, p->channels - c0);
+        for (int64_t c = 0; c < count; c++) {
+            const int64_t at = fc_weight_channel(p, c0 + c) * window;
+            w.src = weight + (group * p->kg + first) * p->taps + at;
+            if (d->transposed) {
+                fc_weights_gather(p, weight, group, first, w.channels, at, window, gathered);
+                w.src = gathered;
             }
-            for (int64_t point = 0; point < b->points; point++)
-                memcpy((float *)packed + packed_at(p, g, point, block) + c0 * w.nr,
-                       stretch + point * w.point, (size_t)(count * w.nr) * sizeof(float));
+            w.dst = stretch + c * w.nr;
+            b->wino->weights(&w);
         }
+        for (int64_t point = 0; point < b->points; point++)
+            memcpy(packed + packed_at(p, group, point, block) + c0 * w.nr,
+                   stretch + point * w.point, (size_t)(count * w.nr) * sizeof(float));
     }
+}
+
+static void pack(const fc_plan *p, const void *weight, void *packed, int threads)
+{
+    const struct winograd_blocking *b = p->blocking;
+    const int64_t items = p->desc.groups * b->blocks;
+    (void)threads;
+#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(dynamic, 1)
+    for (int64_t item = 0; item < items; item++)
+        pack_block(p, weight, item / b->blocks, item % b->blocks, packed);
 }
 
 /* ---- running ---- */

@@ -49,6 +49,15 @@ static fc_status validate(const fc_conv_desc *d, fc_error *error)
                        "weight has %lld input channels per group, input has %lld in %lld group%s",
                        (long long)d->cg, (long long)d->c, (long long)d->groups,
                        d->groups == 1 ? "" : "s");
+    const int64_t counts[3] = {d->depth.kernel, d->kh, d->kw};
+    for (int axis = 0; d->transposed && axis < 3; axis++) {
+        const fc_taps *t = &d->taps[axis];
+        int64_t last;
+        if (fc_mul_overflows(counts[axis] - 1, t->step, &last) ||
+            fc_add_overflows(t->first, last, &last) || fc_min(t->first, last) < 0 ||
+            fc_max(t->first, last) >= t->size)
+            return fc_fail(error, FC_INVALID, "taps of the window lie outside of the weight");
+    }
     return FC_OK;
 }
 
@@ -247,52 +256,97 @@ void fc_plan_describe(const fc_plan *p, fc_plan_info *info)
                            .work = p->work};
 }
 
+/* Elements of the weight as it comes. */
+static int64_t weight_elements(const fc_plan *p)
+{
+    const fc_conv_desc *d = &p->desc;
+    if (!d->transposed)
+        return d->k * p->taps;
+    return d->k * d->cg * d->taps[0].size * d->taps[1].size * d->taps[2].size;
+}
+
 fc_status fc_plan_pack(const fc_plan *p, const void *weight, void *packed, fc_error *error)
 {
+    const double seconds = (double)p->desc.k * (double)p->taps * p->algorithm->pack_seconds;
+    const int threads = fc_threads_for(seconds);
     if (p->desc.dtype != FC_FLOAT16) {
-        p->algorithm->pack(p, weight, packed);
+        p->algorithm->pack(p, weight, packed, threads);
         return FC_OK;
     }
-    const int64_t count = p->desc.k * p->taps;
+    const int64_t count = weight_elements(p);
     float *converted = fc_memory_take((size_t)count * sizeof *converted);
     if (!converted)
         return fc_fail(error, FC_NO_MEMORY, "no memory to convert a weight of %lld elements",
                        (long long)count);
     p->kernels->half_to_float(weight, converted, count);
-    p->algorithm->pack(p, converted, packed);
+    p->algorithm->pack(p, converted, packed, threads);
     fc_memory_give(converted);
     return FC_OK;
 }
 
-fc_status fc_plan_run(const fc_plan *p, const fc_array *input, const void *packed, const void *bias,
-                      const fc_array *residual, const fc_array *output, fc_error *error)
+static fc_status no_scratch(size_t bytes, fc_error *error)
+{
+    return fc_fail(error, FC_NO_MEMORY, "no memory for a workspace of %lld bytes",
+                   (long long)bytes);
+}
+
+static void run_in(const fc_plan *p, const fc_array *input, const void *packed, const void *bias,
+                   const fc_array *residual, const fc_array *output, char *scratch, int threads)
 {
     const fc_conv_desc *d = &p->desc;
-    if (d->n == 0)
-        return FC_OK;
     struct fc_conv_io io = {.x = *input,
                             .y = *output,
                             .residual = *residual,
                             .packed = packed,
                             .bias = bias,
-                            .threads = fc_threads_for(p->seconds)};
+                            .scratch = scratch,
+                            .threads = threads};
     fc_settle(&io.x, d->c, d->w, d->channels_last);
     fc_settle(&io.y, d->k, p->ow, d->channels_last);
     fc_settle(&io.residual, d->k, p->ow, d->channels_last);
-    io.scratch = fc_scratch_take((size_t)io.threads * p->scratch_bytes);
-    if (!io.scratch)
-        return fc_fail(error, FC_NO_MEMORY, "no memory for a workspace of %lld bytes",
-                       (long long)((size_t)io.threads * p->scratch_bytes));
     p->algorithm->run(p, &io);
-    fc_scratch_give(io.scratch);
+}
+
+fc_status fc_plan_run(const fc_plan *p, const fc_array *input, const void *packed, const void *bias,
+                      const fc_array *residual, const fc_array *output, fc_error *error)
+{
+    if (p->desc.n == 0)
+        return FC_OK;
+    const int threads = fc_threads_for(p->seconds);
+    const size_t bytes = (size_t)threads * p->scratch_bytes;
+    char *scratch = fc_scratch_take(bytes);
+    if (!scratch)
+        return no_scratch(bytes, error);
+    run_in(p, input, packed, bias, residual, output, scratch, threads);
+    fc_scratch_give(scratch);
     return FC_OK;
+}
+
+fc_status fc_plan_run_once(const fc_plan *p, const fc_array *input, const void *weight,
+                           const void *bias, const fc_array *residual, const fc_array *output,
+                           fc_error *error)
+{
+    if (p->desc.n == 0)
+        return FC_OK;
+    const int threads = fc_threads_for(p->seconds);
+    /* The packed weights lie behind the workspace, in memory that the thread keeps. */
+    const size_t own = (size_t)threads * p->scratch_bytes;
+    char *scratch = fc_scratch_take(own + p->packed_bytes);
+    if (!scratch)
+        return no_scratch(own + p->packed_bytes, error);
+    const fc_status status = fc_plan_pack(p, weight, scratch + own, error);
+    if (!status)
+        run_in(p, input, scratch + own, bias, residual, output, scratch, threads);
+    fc_scratch_give(scratch);
+    return status;
 }
 
 uint64_t fc_plan_packing(const fc_plan *p)
 {
     /* FNV-1a (Fowler, Noll, Vo) over all that decides the packed bytes. */
-    const int64_t parts[] = {(int64_t)p->level, (int64_t)p->element_bytes, (int64_t)p->packed_bytes,
-                             p->packed_channels, p->desc.channels_last};
+    const int64_t parts[] = {(int64_t)p->level,        (int64_t)p->element_bytes,
+                             (int64_t)p->packed_bytes, p->packed_channels,
+                             p->desc.channels_last,    p->desc.transposed};
     const unsigned char *bytes = (const unsigned char *)parts;
     const uint64_t prime = 0x100000001b3u;
     uint64_t hash = 0xcbf29ce484222325u;
@@ -300,6 +354,9 @@ uint64_t fc_plan_packing(const fc_plan *p)
         hash = (hash ^ bytes[i]) * prime;
     for (const char *c = p->algorithm->name; *c; c++)
         hash = (hash ^ (unsigned char)*c) * prime;
+    bytes = (const unsigned char *)p->desc.taps;
+    for (size_t i = 0; p->desc.transposed && i < sizeof p->desc.taps; i++)
+        hash = (hash ^ bytes[i]) * prime;
     for (int64_t i = 0; p->place && i < p->taps; i++)
         hash = (hash ^ (uint64_t)p->place[i]) * prime;
     return hash;

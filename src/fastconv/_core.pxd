@@ -49,10 +49,15 @@ cdef extern from "fastconv.h" nogil:
         int64_t size, kernel, stride, dilation
         int64_t pad[2]
 
+    ctypedef struct fc_taps:
+        int64_t size, first, step
+
     ctypedef struct fc_conv_desc:
         int64_t n, c, h, w
         int64_t k, cg, kh, kw
         fc_depth depth
+        int transposed
+        fc_taps taps[3]
         int64_t groups
         int64_t stride[2]
         int64_t dilation[2]
@@ -125,6 +130,10 @@ cdef extern from "fastconv.h" nogil:
                           const void *bias, const fc_array *residual, const fc_array *output,
                           fc_error *error)
 
+    fc_status fc_plan_run_once(
+        const fc_plan *plan, const fc_array *input, const void *weight, const void *bias,
+        const fc_array *residual, const fc_array *output, fc_error *error,
+    )
     fc_status fc_pool_plan_create(const fc_pool_desc *desc, fc_level level, fc_pool_plan **plan,
                                   fc_error *error)
     void fc_pool_plan_destroy(fc_pool_plan *plan)

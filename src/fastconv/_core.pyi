@@ -34,6 +34,7 @@ class ConvPlan:
         algorithm: str,
         level: _Level,
         one_shot: bool,
+        taps: tuple[tuple[int, int, int], ...] | None = None,
     ) -> Self: ...
     @property
     def out_shape(self) -> tuple[int, ...]: ...
@@ -63,7 +64,7 @@ class ConvPlan:
     def run(
         self,
         x: _Array,
-        packed: Packed,
+        weights: Packed | _Array,
         bias: _Array | None,
         residual: _Array | None,
         out: _Array,
@@ -103,7 +104,7 @@ class ConvBase:
     def _publish(
         self,
         plan: ConvPlan,
-        packed: Packed,
+        weights: Packed | _Array,
         bias: _Array | None,
         shape: tuple[int, ...],
         dtype: str,

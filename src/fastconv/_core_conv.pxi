@@ -15,6 +15,7 @@ cdef int state(
     """Fill in the geometry of a descriptor, the tuples being those of 1 to 3 spatial axes."""
     cdef Py_ssize_t w = len(sizes) - 1
     d.n, d.c, d.k, d.cg, d.groups = n, c, k, cg, groups
+    d.transposed = False
     d.depth.size = d.depth.kernel = d.depth.stride = d.depth.dilation = 1
     d.depth.pad[0] = d.depth.pad[1] = 0
     d.h = d.kh = d.stride[0] = d.dilation[0] = 1
@@ -29,6 +30,17 @@ cdef int state(
         d.depth.size, d.depth.kernel = sizes[0], kernel[0]
         d.depth.stride, d.depth.dilation = stride[0], dilation[0]
         d.depth.pad[0], d.depth.pad[1] = padding[0], padding[1]
+    return 0
+
+
+cdef int transpose(fc_conv_desc *d, tuple taps) except -1:
+    """State which taps of a transposed weight the window has."""
+    cdef Py_ssize_t first = 3 - len(taps)
+    d.transposed = True
+    for i in range(first):
+        d.taps[i].size, d.taps[i].first, d.taps[i].step = 1, 0, 1
+    for i in range(first, 3):
+        d.taps[i].size, d.taps[i].first, d.taps[i].step = taps[i - first]
     return 0
 
 
@@ -64,11 +76,15 @@ cdef class ConvPlan:
         self, int64_t n, int64_t c, tuple sizes, int64_t k, int64_t cg, tuple kernel,
         tuple stride, tuple padding, tuple dilation, int64_t groups, bint channels_last,
         str dtype, tuple activation, str algorithm, object level, bint one_shot,
+        tuple taps=None,
     ):
+        """Make the plan; `taps` are (size, first, step) of each axis of a transposed weight."""
         cdef fc_error error
         cdef fc_conv_desc *d = &self.desc
         cdef bytes name = algorithm.encode()
         state(d, n, c, sizes, k, cg, kernel, stride, padding, dilation, groups)
+        if taps is not None:
+            transpose(d, taps)
         d.channels_last = channels_last
         d.dtype = _DTYPES[dtype]
         d.activation = activation_of(activation)
@@ -78,7 +94,10 @@ cdef class ConvPlan:
         self.packing = fc_plan_packing(self.plan)
         self.axes = <int>len(sizes)
         self.in_shape = arranged(n, c, sizes, channels_last)
-        self.weight_shape = (k, cg, *kernel)
+        if taps is None:
+            self.weight_shape = (k, cg, *kernel)
+        else:
+            self.weight_shape = (c, k // groups, *[size for size, _, _ in taps])
         out_sizes = (self.info.od, self.info.oh, self.info.ow)[3 - self.axes:]
         self.out_shape = arranged(n, k, out_sizes, channels_last)
 
@@ -127,14 +146,18 @@ cdef class ConvPlan:
     def why(self):
         return self.info.why.decode()
 
+    cdef int conform_weight(self, cnp.ndarray weight) except -1:
+        conform("weight", weight, self.weight_shape, self.typenum, False)
+        if not cnp.PyArray_IS_C_CONTIGUOUS(weight):
+            raise ValueError("weight must be C-contiguous")
+        return 0
+
     def pack(self, cnp.ndarray weight not None):
         cdef Packed packed = Packed.__new__(Packed)
         cdef fc_error error
         cdef fc_status status
         cdef const void *data
-        conform("weight", weight, self.weight_shape, self.typenum, False)
-        if not cnp.PyArray_IS_C_CONTIGUOUS(weight):
-            raise ValueError("weight must be C-contiguous")
+        self.conform_weight(weight)
         packed.data = fc_memory_take(self.info.packed_bytes)
         if not packed.data:
             raise MemoryError(f"no memory for {self.info.packed_bytes} bytes of packed weights")
@@ -145,7 +168,8 @@ cdef class ConvPlan:
         check(status, &error)
         return packed
 
-    def run(self, x, Packed packed not None, bias, residual, out):
+    def run(self, x, weights, bias, residual, out):
+        """Run with packed weights, or with an array of them that is packed for this once."""
         conform("x", x, self.in_shape, self.typenum, False)
         conform("out", out, self.out_shape, self.typenum, True)
         if residual is not None:
@@ -155,28 +179,52 @@ cdef class ConvPlan:
             or not cnp.PyArray_ISCARRAY_RO(bias)
         ):
             raise ValueError("bias must be a contiguous array of the output channels")
-        if packed.packing != self.packing:
-            raise ValueError("packed weights belong to another plan")
-        run(self, x, packed, bias, residual, out)
+        if isinstance(weights, Packed):
+            if (<Packed>weights).packing != self.packing:
+                raise ValueError("packed weights belong to another plan")
+            run(self, x, <Packed>weights, bias, residual, out)
+        else:
+            self.conform_weight(weights)
+            run_once(self, x, weights, bias, residual, out)
+
+
+cdef const void *prepare(
+    ConvPlan plan, cnp.ndarray x, object bias, object residual, cnp.ndarray out, fc_array *arrays,
+) noexcept:
+    """Fill in input, output and residual of a run; return the bias."""
+    cdef bint channels_last = plan.desc.channels_last
+    settle(&arrays[0], x, plan.axes, channels_last)
+    settle(&arrays[1], out, plan.axes, channels_last)
+    arrays[2].data = NULL
+    if residual is not None:
+        settle(&arrays[2], residual, plan.axes, channels_last)
+    return cnp.PyArray_DATA(bias) if bias is not None else NULL
 
 
 cdef int run(ConvPlan plan, cnp.ndarray x, Packed packed, object bias, object residual,
              cnp.ndarray out) except -1:
     """The one call; all arrays conform."""
-    cdef fc_array input, output, added
-    cdef const void *bias_data = NULL
+    cdef fc_array arrays[3]
+    cdef const void *bias_data = prepare(plan, x, bias, residual, out, arrays)
     cdef fc_error error
     cdef fc_status status
-    cdef bint channels_last = plan.desc.channels_last
-    settle(&input, x, plan.axes, channels_last)
-    settle(&output, out, plan.axes, channels_last)
-    added.data = NULL
-    if residual is not None:
-        settle(&added, residual, plan.axes, channels_last)
-    if bias is not None:
-        bias_data = cnp.PyArray_DATA(bias)
     with nogil:
-        status = fc_plan_run(plan.plan, &input, packed.data, bias_data, &added, &output, &error)
+        status = fc_plan_run(plan.plan, &arrays[0], packed.data, bias_data, &arrays[2], &arrays[1],
+                             &error)
+    return check(status, &error)
+
+
+cdef int run_once(ConvPlan plan, cnp.ndarray x, cnp.ndarray weight, object bias, object residual,
+                  cnp.ndarray out) except -1:
+    """The same with weights that are packed for this call alone."""
+    cdef fc_array arrays[3]
+    cdef const void *bias_data = prepare(plan, x, bias, residual, out, arrays)
+    cdef const void *weight_data = cnp.PyArray_DATA(weight)
+    cdef fc_error error
+    cdef fc_status status
+    with nogil:
+        status = fc_plan_run_once(plan.plan, &arrays[0], weight_data, bias_data, &arrays[2],
+                                  &arrays[1], &error)
     return check(status, &error)
 
 

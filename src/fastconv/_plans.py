@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from statistics import median
 from time import perf_counter
-from typing import NamedTuple, SupportsIndex
+from typing import NamedTuple, SupportsIndex, TypeAlias
 
 import numpy as np
 
@@ -18,6 +18,11 @@ from fastconv._core import ConvPlan, algorithms, conv_size
 
 # Plans are small and immutable; 512 of them outlast the layers of the deepest usual networks.
 _plan = lru_cache(maxsize=512)(ConvPlan)
+
+
+# Of a window's taps along each axis: the size of the weight that holds them, the first, and the
+# step from one to the next.
+Taps: TypeAlias = tuple[tuple[int, int, int], ...]
 
 
 class Layer(NamedTuple):
@@ -77,15 +82,17 @@ def plan_for(
     layer: Layer,
     *,
     one_shot: bool = False,
+    taps: Taps | None = None,
 ) -> ConvPlan:
     """Return the plan for an input of the given shape, new or from the cache.
 
-    With `one_shot`, packing the weights counts in the choice of the algorithm. Errors call the
-    input `name`.
+    With `one_shot`, packing the weights counts in the choice of the algorithm. With `taps`, the
+    weights that it packs are those of a convolution the other way, and `weight_shape` is what they
+    amount to. Errors call the input `name`.
     """
     k, cg, *kernel = weight_shape
     image = _arguments.image(name, input_shape, len(kernel), layer.channels_last)
-    return _plan(*image, k, cg, tuple(kernel), *layer, None, one_shot)
+    return _plan(*image, k, cg, tuple(kernel), *layer, None, one_shot, taps)
 
 
 def out_shape(

@@ -9,6 +9,7 @@ Knows the argument forms and ``_plans``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from fastconv import _arguments
 from fastconv._arguments import Array
-from fastconv._core import activate
+from fastconv._core import ConvPlan, Packed, activate
 from fastconv._plans import Layer, plan_for
 
 
@@ -66,6 +67,18 @@ class Part(NamedTuple):
         """Whether its outputs see no input."""
         return any(len(taps) == 0 for taps in self.taps)
 
+    def plan(
+        self, shape: tuple[int, ...], weight_shape: tuple[int, ...], *, one_shot: bool = False
+    ) -> ConvPlan:
+        """Return the plan for what it sees of the input, which packs (c, k/groups, ...) weights."""
+        c, kg, *kernel = weight_shape
+        groups = self.layer.groups
+        ordinary = (kg * groups, c // groups, *map(len, self.taps))
+        taps = tuple(
+            (size, taps.start, taps.step) for size, taps in zip(kernel, self.taps, strict=True)
+        )
+        return plan_for("x", shape, ordinary, self.layer, one_shot=one_shot, taps=taps)
+
 
 def parts_of(
     sizes: tuple[int, ...], out_sizes: tuple[int, ...], kernel: tuple[int, ...], layer: Layer
@@ -96,22 +109,6 @@ def parts_of(
     return parts
 
 
-def ordinary_weight(weight: Array, groups: int, taps: tuple[range, ...]) -> Array:
-    """Return (c, k/groups, ...) as the (k, c/groups, ...) of a part, contiguous."""
-    c, kg, *kernel = weight.shape
-    grouped = weight.reshape(groups, c // groups, kg, *kernel).swapaxes(1, 2)
-    for axis, chosen in enumerate(taps, start=3):
-        grouped = grouped[(*[slice(None)] * axis, _slice_of(chosen))]
-    return np.ascontiguousarray(
-        grouped.reshape(groups * kg, c // groups, *map(len, taps)), weight.dtype.newbyteorder("=")
-    )
-
-
-def _slice_of(taps: range) -> slice:
-    # A range that goes down to 0 stops at -1, which a slice would take for the last element.
-    return slice(taps.start, None if taps.stop < 0 else taps.stop, taps.step)
-
-
 def spatial(where: tuple[slice, ...], channels_last: bool) -> Any:
     """Return the index of spatial slices in an array, with or without the batch axis."""
     return (..., *where, slice(None)) if channels_last else (..., *where)
@@ -124,36 +121,38 @@ def transpose(
     residual: Array | None,
     result: Array,
     layer: Layer,
+    packed_for: Callable[[ConvPlan], Packed] | None = None,
 ) -> None:
     """Write the transposed convolution of `x` with (c, k/groups, ...) weights into `result`.
 
-    All arrays fit each other, and `result` has the rows that kernels can write.
+    All arrays fit each other, and `result` has the rows that kernels can write. `packed_for` gives
+    the weights packed for a plan; without it they are packed for this once.
     """
     axes = weight.ndim - 2
     _, _, sizes = _arguments.image("x", x.shape, axes, layer.channels_last)
     _, _, out_sizes = _arguments.image("out", result.shape, axes, layer.channels_last)
+    if packed_for is None:
+        weight = _arguments.contiguous(weight)
     if bias is not None:
         bias = _arguments.contiguous(bias)
     for part in parts_of(sizes, out_sizes, weight.shape[2:], layer):
         where = spatial(part.where, layer.channels_last)
         added = None if residual is None else residual[where]
-        write_part(part, x, weight, bias, added, result[where])
-
-
-def write_part(
-    part: Part, x: Array, weight: Array, bias: Array | None, residual: Array | None, view: Array
-) -> None:
-    """Write one part of the outputs, those of `view`, packing its weights for this once."""
-    if part.empty:
-        write_constant(part.layer, bias, residual, view)
-        return
-    seen = _arguments.rows(x[spatial(part.inputs, part.layer.channels_last)])
-    weight = ordinary_weight(weight, part.layer.groups, part.taps)
-    plan = plan_for("x", seen.shape, weight.shape, part.layer, one_shot=True)
-    into = _arguments.target(view, view.shape, part.layer.dtype)
-    residual = None if residual is None else _arguments.rows(residual)
-    plan.run(seen, plan.pack(weight), bias, residual, into)
-    _arguments.delivered(into, view)
+        view = result[where]
+        if part.empty:
+            write_constant(part.layer, bias, added, view)
+            continue
+        seen = _arguments.rows(x[spatial(part.inputs, layer.channels_last)])
+        plan = part.plan(seen.shape, weight.shape, one_shot=packed_for is None)
+        into = _arguments.target(view, view.shape, layer.dtype)
+        plan.run(
+            seen,
+            packed_for(plan) if packed_for else weight,
+            bias,
+            None if added is None else _arguments.rows(added),
+            into,
+        )
+        _arguments.delivered(into, view)
 
 
 def write_constant(layer: Layer, bias: Array | None, residual: Array | None, view: Array) -> None:

@@ -6,7 +6,7 @@ algorithm is made there, by the plan.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from fastconv import _arguments
@@ -289,7 +289,7 @@ def _convolve(
         bias = _arguments.operand("bias", bias, weight.shape[:1], dtype)
     return run(
         plan,
-        lambda: plan.pack(_arguments.contiguous(weight)),
+        _arguments.contiguous(weight),
         x,
         dtype,
         bias,
@@ -301,7 +301,7 @@ def _convolve(
 
 def run(
     plan: ConvPlan,
-    pack: Callable[[], Packed],
+    weights: Packed | Array,
     x: Array,
     dtype: str,
     bias: Array | None,
@@ -309,9 +309,9 @@ def run(
     out: Array | None,
     inputs: Mapping[str, Array | None],
 ) -> Array:
-    """Run `plan`; `inputs` are those beside x and residual that `out` must not overlap.
+    """Run `plan` with packed weights, or with an array of them that is packed for this once.
 
-    `pack` is called last, when every other memory has been had.
+    `inputs` are those beside x and residual that `out` must not overlap.
     """
     shape = plan.out_shape[-x.ndim :]
     if residual is not None:
@@ -324,7 +324,7 @@ def run(
         x = _arguments.rows(x)
         plan.run(
             x,
-            pack(),
+            weights,
             None if bias is None else _arguments.contiguous(bias),
             None if residual is None else _arguments.rows(residual),
             result,

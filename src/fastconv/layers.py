@@ -5,9 +5,6 @@ Knows the argument forms, ``_plans``, ``_core`` and how `conv2d` runs a plan.
 
 from __future__ import annotations
 
-import copyreg
-import os
-import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, SupportsIndex
 
@@ -17,6 +14,7 @@ from fastconv import _arguments
 from fastconv._arguments import FLOATS, INT64_MAX, Activation, Array, Padding, Pair
 from fastconv._core import ConvBase, ConvPlan, Packed
 from fastconv._plans import Layer, layer_of, out_shape, plan_for, time_candidates
+from fastconv._weights import Weighted, Weights, packing_lock
 from fastconv.conv import run
 
 if TYPE_CHECKING:
@@ -56,30 +54,7 @@ class Explanation(NamedTuple):
         )
 
 
-class _Weights(NamedTuple):
-    """A `Conv2d`'s weights with what was packed from them; replaced as one, never changed."""
-
-    weight: Array
-    bias: Array | None
-    packed: dict[Any, Packed]
-
-
-# Packing happens once a layer, so one lock serves all of them; it is held by no call that finds its
-# weights packed. Re-entrant, for a signal handler may convolve while its thread packs.
-_packing = threading.RLock()
-
-
-def _renew_lock() -> None:
-    global _packing
-    _packing = threading.RLock()
-
-
-# The thread that held the lock does not live on in a forked child.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
-
-
-class _Conv(ConvBase):
+class _Conv(Weighted, ConvBase):
     """What `Conv1d`, `Conv2d` and `Conv3d` are but for the number of their spatial axes."""
 
     _axes: ClassVar[int]
@@ -120,68 +95,22 @@ class _Conv(ConvBase):
             activation,
             algorithm,
         )
+        self._dtype = dtype
         _check_layer(weight.shape, self._layer)
         self._tune = _arguments.flag("tune", tune)
         if self._tune and self._layer.algorithm != "auto":
             raise ValueError(f"tune chooses the algorithm, which {algorithm!r} does already")
         self._timed: dict[tuple[int, ...], dict[str, float]] = {}  # milliseconds by shape
-        self._replace(_weights(weight, bias, dtype))
+        self._take(weight, bias)
         if input_shape is not None:
             shape = _arguments.shape("input_shape", input_shape)
             self._prepared("input_shape", shape, self._weights)
-
-    @property
-    def weight(self) -> Array:
-        """The weights, read-only; `update` replaces them."""
-        return self._weights.weight
-
-    @property
-    def bias(self) -> Array | None:
-        """The bias, (k,), read-only, or None; `update` replaces it."""
-        return self._weights.bias
-
-    @property
-    def parameters(self) -> int:
-        """The number of parameters: weights and biases."""
-        return self.weight.size + (0 if self.bias is None else self.bias.size)
 
     @property
     def receptive_field(self) -> tuple[int, ...]:
         """What an output sees of each spatial axis of the input, in positions."""
         kernel, dilation = self.weight.shape[2:], self._layer.dilation
         return tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
-
-    def update(self, weight: ArrayLike, bias: ArrayLike | None = None) -> None:
-        """Replace the weights and the bias.
-
-        A call that another thread has begun ends with the old ones.
-
-        Parameters
-        ----------
-        weight : array_like
-            Of the shape and dtype of the weights until now.
-        bias : array_like, optional
-            The new bias; without it there is none from now on.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the weights or the bias do not fit; nothing has changed then.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from fastconv import Conv2d
-        >>> conv = Conv2d(np.ones((1, 1, 1, 1)))
-        >>> conv.update([[[[2.0]]]], [1.0])
-        >>> conv([[[1.0, 2.0, 3.0]]])
-        array([[[3., 5., 7.]]])
-        """
-        weight, dtype = _arguments.as_array("weight", weight, FLOATS)
-        _arguments.same_dtype("weight", dtype, f"this {type(self).__name__}", self._layer.dtype)
-        if weight.shape != self.weight.shape:
-            raise ValueError(f"weight has shape {weight.shape}, it must be {self.weight.shape}")
-        self._replace(_weights(weight, bias, dtype))
 
     def explain(self, input_shape: Sequence[SupportsIndex]) -> Explanation:
         """Tell what a call with an image of the given shape does, without doing it.
@@ -235,44 +164,36 @@ class _Conv(ConvBase):
 
     def __repr__(self) -> str:
         layer = self._layer
-        weight, bias, _ = self._weights  # read once: update() may replace it at any time
-        shown = None if bias is None else f"<{layer.dtype} {bias.shape}>"
-        return (
-            f"{type(self).__name__}(weight=<{layer.dtype} {weight.shape}>, bias={shown}, "
-            f"stride={layer.stride}, padding={_arguments.pairs(layer.padding)}, "
-            f"dilation={layer.dilation}, groups={layer.groups}, "
-            f"channels_last={layer.channels_last}, "
-            f"activation={_arguments.activation_form(layer.activation)!r}, "
-            f"algorithm={layer.algorithm!r})"
+        return self._describe(
+            stride=layer.stride,
+            padding=_arguments.pairs(layer.padding),
+            dilation=layer.dilation,
+            groups=layer.groups,
+            channels_last=layer.channels_last,
+            activation=_arguments.activation_form(layer.activation),
+            algorithm=layer.algorithm,
         )
 
-    # Packed weights and timings belong to one process and one CPU: a pickle holds neither.
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return copyreg.__newobj__, (type(self),), self.__getstate__()  # type: ignore[attr-defined]
-
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_weights": self._weights[:2], "_shape": None, "_timed": {}}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        weight, bias = state["_weights"]
-        self._replace(_weights(weight, bias, self._layer.dtype))
+        # Timings belong to one CPU as packed weights do.
+        return super().__getstate__() | {"_shape": None, "_timed": {}}
 
     def _general(self, x: ArrayLike, out: Array | None, residual: ArrayLike | None) -> Array:
         """Serve a call that is not exactly like the last one; the base class serves those."""
         weights = self._weights  # read once: update() may replace it at any time
         x, dtype = _arguments.as_array("x", x, FLOATS)
-        _arguments.same_dtype("x", dtype, "weight", self._layer.dtype)
+        _arguments.same_dtype("x", dtype, "weight", self._dtype)
         plan, packed = self._prepared("x", x.shape, weights)
-        return run(plan, lambda: packed, x, dtype, weights.bias, residual, out, {})
+        return run(plan, packed, x, dtype, weights.bias, residual, out, {})
 
     def _plan(self, name: str, shape: tuple[int, ...]) -> ConvPlan:
         weight = self.weight
         plan = plan_for(name, shape, weight.shape, self._layer)
         if not self._tune or 0 in shape:
             return plan
-        with _packing:  # threads that see a shape first at once would disturb each other's times
+        with (
+            packing_lock()
+        ):  # threads that see a shape first at once would disturb each other's times
             if shape not in self._timed:
                 self._timed[shape] = time_candidates(plan, name, shape, weight, self._layer)
             timed = self._timed[shape]
@@ -280,24 +201,21 @@ class _Conv(ConvBase):
         return plan_for(name, shape, weight.shape, layer)
 
     def _prepared(
-        self, name: str, shape: tuple[int, ...], weights: _Weights
+        self, name: str, shape: tuple[int, ...], weights: Weights
     ) -> tuple[ConvPlan, Packed]:
         """Return a plan with the weights packed for it, and make them the fast path."""
         plan = self._plan(name, shape)
-        packed = weights.packed.get(plan.packing)
-        if packed is None or shape != self._shape:
-            with _packing:
-                packed = weights.packed.get(plan.packing)
-                if packed is None:
-                    packed = weights.packed[plan.packing] = plan.pack(weights.weight)
+        packed = weights.packed_for(plan)
+        if shape != self._shape:
+            with packing_lock():
                 if weights is self._weights:  # else replaced in the meantime
-                    self._publish(plan, packed, weights.bias, shape, self._layer.dtype, len(shape))
+                    self._publish(plan, packed, weights.bias, shape, self._dtype, len(shape))
                     self._shape: tuple[int, ...] | None = shape
         return plan, packed
 
-    def _replace(self, weights: _Weights) -> None:
-        with _packing:
-            self._weights = weights
+    def _replace(self, weights: Weights) -> None:
+        with packing_lock():
+            super()._replace(weights)
             self._shape = None  # of the input that the fast path takes
             self._forget()
 
@@ -432,14 +350,6 @@ class Conv3d(_Conv):
     """
 
     _axes = 3
-
-
-def _weights(weight: Array, bias: ArrayLike | None, dtype: str) -> _Weights:
-    """Copy weights and bias, which belong to the caller."""
-    if bias is not None:
-        bias = _arguments.operand("bias", bias, weight.shape[:1], dtype, "weight")
-        bias = _arguments.private(bias)
-    return _Weights(_arguments.private(weight), bias, {})
 
 
 def _check_layer(weight_shape: tuple[int, ...], layer: Layer) -> None:

@@ -5,22 +5,17 @@ Knows the argument forms, ``_plans``, and how ``_transposing`` makes ordinary co
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
 from fastconv import _arguments
 from fastconv._arguments import FLOATS, Activation, Array, Padding, Pair
+from fastconv._core import ConvPlan, Packed
 from fastconv._plans import Layer, layer_of
-from fastconv._transposing import (
-    Part,
-    ordinary_weight,
-    parts_of,
-    spatial,
-    transpose,
-    write_constant,
-)
-from fastconv.layers import Conv2d
+from fastconv._transposing import transpose
+from fastconv._weights import Weighted
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -228,14 +223,28 @@ def _conv_transpose(
     shape = _out_shape(x.shape, weight.shape, layer, output_padding)
     if bias is not None:
         bias = _arguments.operand("bias", bias, (weight.shape[1] * layer.groups,), dtype)
+    return _run(x, weight, bias, layer, shape, residual, out)
+
+
+def _run(
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    layer: Layer,
+    shape: tuple[int, ...],
+    residual: ArrayLike | None,
+    out: Array | None,
+    packed_for: Callable[[ConvPlan], Packed] | None = None,
+) -> Array:
+    """Run what fits; without `packed_for` the weights are packed for this once."""
     if residual is not None:
-        residual = _arguments.operand("residual", residual, shape, dtype)
+        residual = _arguments.operand("residual", residual, shape, layer.dtype)
     if out is not None:
         inputs = {"x": x, "residual": residual, "weight": weight, "bias": bias}
-        _arguments.check_out(out, shape, dtype, inputs, in_place="residual")
-    result = _arguments.target(out, shape, dtype)
+        _arguments.check_out(out, shape, layer.dtype, inputs, in_place="residual")
+    result = _arguments.target(out, shape, layer.dtype)
     if result.size:
-        transpose(x, weight, bias, residual, result, layer)
+        transpose(x, weight, bias, residual, result, layer, packed_for)
     return _arguments.delivered(result, out)
 
 
@@ -311,7 +320,7 @@ def _out_shape(
     return whole[-len(shape) :]
 
 
-class ConvTranspose2d:
+class ConvTranspose2d(Weighted):
     """A transposed convolution with fixed weights: called with images, it returns larger ones.
 
     Weights are copied and packed once, as in `Conv2d`. Instances can be pickled and copied.
@@ -380,37 +389,16 @@ class ConvTranspose2d:
         weight, dtype = _arguments.as_array("weight", weight, FLOATS)
         form = stride, padding, output_padding, groups, dilation, channels_last, activation
         self._layer, self._extra = _layer_of(weight.shape, 2, dtype, *form)
-        self._set(weight, bias)
-
-    def _set(self, weight: Array, bias: ArrayLike | None) -> None:
-        layer = self._layer
-        if weight.shape[0] % layer.groups:
+        self._dtype = dtype
+        if weight.shape[0] % self._layer.groups:
             raise ValueError(
-                f"groups {layer.groups} does not divide the weight's {weight.shape[0]} input "
+                f"groups {self._layer.groups} does not divide the weight's {weight.shape[0]} input "
                 f"channels"
             )
-        if bias is not None:
-            size = (weight.shape[1] * layer.groups,)
-            bias = _arguments.private(_arguments.operand("bias", bias, size, layer.dtype, "weight"))
-        weight = _arguments.private(weight)
-        # Replaced as one: a call that another thread has begun keeps the old convolutions.
-        self._weights: tuple[Array, Array | None, dict[tuple[range, ...], Conv2d]]
-        self._weights = weight, bias, {}
+        self._take(weight, bias)
 
-    @property
-    def weight(self) -> Array:
-        """The weights, read-only; `update` replaces them."""
-        return self._weights[0]
-
-    @property
-    def bias(self) -> Array | None:
-        """The bias, (k,), read-only, or None; `update` replaces it."""
-        return self._weights[1]
-
-    @property
-    def parameters(self) -> int:
-        """The number of parameters: weights and biases."""
-        return self.weight.size + (0 if self.bias is None else self.bias.size)
+    def _outputs(self, weight_shape: tuple[int, ...]) -> int:
+        return weight_shape[1] * self._layer.groups
 
     @property
     def receptive_field(self) -> tuple[int, ...]:
@@ -423,91 +411,26 @@ class ConvTranspose2d:
             )
         )
 
-    def update(self, weight: ArrayLike, bias: ArrayLike | None = None) -> None:
-        """Replace the weights and the bias.
-
-        Parameters
-        ----------
-        weight : array_like
-            Of the shape and dtype of the weights until now.
-        bias : array_like, optional
-            The new bias; without it there is none from now on.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the weights or the bias do not fit; nothing has changed then.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from fastconv import ConvTranspose2d
-        >>> conv = ConvTranspose2d(np.ones((1, 1, 1, 1)))
-        >>> conv.update([[[[2.0]]]], [1.0])
-        >>> conv([[[1.0, 2.0]]])
-        array([[[3., 5.]]])
-        """
-        weight, dtype = _arguments.as_array("weight", weight, FLOATS)
-        _arguments.same_dtype("weight", dtype, "this ConvTranspose2d", self._layer.dtype)
-        if weight.shape != self.weight.shape:
-            raise ValueError(f"weight has shape {weight.shape}, it must be {self.weight.shape}")
-        self._set(weight, bias)
-
     def __call__(
         self, x: ArrayLike, /, *, out: Array | None = None, residual: ArrayLike | None = None
     ) -> Array:
         """Return the transposed convolution of `x`; the arguments are those of the function."""
-        layer = self._layer
-        weight, bias, convolutions = self._weights
+        weights = self._weights  # read once: update() may replace it at any time
         x, dtype = _arguments.as_array("x", x, FLOATS)
-        _arguments.same_dtype("x", dtype, "weight", layer.dtype)
-        shape = _out_shape(x.shape, weight.shape, layer, self._extra)
-        if residual is not None:
-            residual = _arguments.operand("residual", residual, shape, dtype)
-        if out is not None:
-            inputs = {"x": x, "residual": residual}
-            _arguments.check_out(out, shape, dtype, inputs, in_place="residual")
-        result = _arguments.target(out, shape, dtype)
-        if not result.size:
-            return _arguments.delivered(result, out)
-        _, _, sizes = _arguments.image("x", x.shape, 2, layer.channels_last)
-        _, _, out_sizes = _arguments.image("out", shape, 2, layer.channels_last)
-        for part in parts_of(sizes, out_sizes, weight.shape[2:], layer):
-            where = spatial(part.where, layer.channels_last)
-            added = None if residual is None else residual[where]
-            if part.empty:
-                write_constant(part.layer, bias, added, result[where])
-                continue
-            conv = convolutions.get(part.taps)
-            if conv is None:
-                conv = convolutions[part.taps] = _ordinary(weight, bias, part)
-            conv(x[spatial(part.inputs, layer.channels_last)], out=result[where], residual=added)
-        return _arguments.delivered(result, out)
-
-    def __getstate__(self) -> dict[str, Any]:
-        weight, bias, _ = self._weights
-        return vars(self) | {"_weights": (weight, bias, {})}
+        _arguments.same_dtype("x", dtype, "weight", self._dtype)
+        shape = _out_shape(x.shape, weights.weight.shape, self._layer, self._extra)
+        return _run(
+            x, weights.weight, weights.bias, self._layer, shape, residual, out, weights.packed_for
+        )
 
     def __repr__(self) -> str:
         layer = self._layer
-        shown = None if self.bias is None else f"<{layer.dtype} {self.bias.shape}>"
-        return (
-            f"ConvTranspose2d(weight=<{layer.dtype} {self.weight.shape}>, bias={shown}, "
-            f"stride={layer.stride}, padding={_arguments.pairs(layer.padding)}, "
-            f"output_padding={self._extra}, groups={layer.groups}, dilation={layer.dilation}, "
-            f"channels_last={layer.channels_last}, "
-            f"activation={_arguments.activation_form(layer.activation)!r})"
+        return self._describe(
+            stride=layer.stride,
+            padding=_arguments.pairs(layer.padding),
+            output_padding=self._extra,
+            groups=layer.groups,
+            dilation=layer.dilation,
+            channels_last=layer.channels_last,
+            activation=_arguments.activation_form(layer.activation),
         )
-
-
-def _ordinary(weight: Array, bias: Array | None, part: Part) -> Conv2d:
-    layer = part.layer
-    return Conv2d(
-        ordinary_weight(weight, layer.groups, part.taps),
-        bias,
-        padding=_arguments.pairs(layer.padding),
-        dilation=layer.dilation,
-        groups=layer.groups,
-        channels_last=layer.channels_last,
-        activation=_arguments.activation_form(layer.activation),
-    )
