@@ -187,6 +187,17 @@ void fc_pool_plan_size(const fc_pool_plan *plan, int64_t *oh, int64_t *ow);
 fc_status fc_pool_plan_run(const fc_pool_plan *plan, const fc_array *input, const fc_array *output,
                            int64_t *indices, fc_error *error);
 
+/* y[..., q * count + f] = phases[f][..., q]: an array of n x c x d x h rows of w elements, the
+ * phases being contiguous.  y.w is 1. */
+struct fc_weave {
+    int64_t n, c, d, h, w;
+    size_t element_bytes; /* 2, 4 or 8 */
+    int count;            /* of phases */
+    const void *const *phases;
+    fc_array y;
+};
+void fc_interleave(const struct fc_weave *weave);
+
 /* y[i] = activation(x[i]) for count contiguous elements; x may be y. Floating types only. */
 void fc_activate(fc_dtype dtype, const fc_activation *activation, int64_t count, const void *x,
                  void *y);

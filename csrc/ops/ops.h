@@ -18,6 +18,8 @@ void fc_pool_prepare(fc_pool_plan *plan);
 void fc_pool_run(const fc_pool_plan *plan, const fc_array *x, const fc_array *y, int64_t *indices,
                  char *scratch, int threads);
 
+void fc_weave_run(const struct fc_weave *weave, int threads);
+
 void fc_activate_run(const struct fc_kernels *kernels, fc_dtype dtype,
                      const fc_activation *activation, int64_t count, const void *x, void *y);
 

@@ -1,4 +1,5 @@
 /* The verbs that need no plan: each finds the kernels and calls its driver. */
+#include "base/threads.h"
 #include "ops/ops.h"
 #include "plan/planning.h"
 
@@ -6,6 +7,12 @@ void fc_activate(fc_dtype dtype, const fc_activation *activation, int64_t count,
                  void *y)
 {
     fc_activate_run(fc_level_kernels(fc_level_current()), dtype, activation, count, x, y);
+}
+
+void fc_interleave(const struct fc_weave *v)
+{
+    const double bytes = (double)(v->n * v->c * v->d * v->h * v->w) * (double)v->element_bytes;
+    fc_weave_run(v, fc_threads_for(bytes / 8e9)); /* read and written, from L2 */
 }
 
 double fc_measure_peak(fc_dtype dtype, fc_level level)

@@ -141,6 +141,15 @@ cdef extern from "fastconv.h" nogil:
     fc_status fc_pool_plan_run(const fc_pool_plan *plan, const fc_array *input,
                                const fc_array *output, int64_t *indices, fc_error *error)
 
+    struct fc_weave:
+        int64_t n, c, d, h, w
+        size_t element_bytes
+        int count
+        const void *const *phases
+        fc_array y
+
+    void fc_interleave(const fc_weave *weave)
+
     void fc_activate(fc_dtype dtype, const fc_activation *activation, int64_t count, const void *x,
                      void *y)
 

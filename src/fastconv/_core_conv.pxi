@@ -243,7 +243,7 @@ cdef class _Published:
 
 
 cdef class ConvBase:
-    """The call of a prepared convolution: at once to C for the input it knows, else through `_general`."""
+    """The call of a Conv2d and its kin: at once to C for the input it knows, else `_general`."""
 
     cdef _Published published
 
@@ -297,3 +297,38 @@ def conv_size(
     d.activation.kind = FC_NONE
     check(fc_conv_size(&d, size, &error), &error)
     return (size[0], size[1], size[2])[3 - len(sizes):]
+
+
+def interleave(list phases not None, cnp.ndarray out not None, int axes):
+    """Write ``out[..., f::len(phases)] = phases[f]``, channels first, with `axes` spatial axes.
+
+    Phases are contiguous, of the dtype of `out`, whose last axis is contiguous as well.
+    """
+    cdef fc_weave weave
+    cdef const void *data[64]
+    cdef int typenum = cnp.PyArray_TYPE(out), f, first = cnp.PyArray_NDIM(out) - axes - 1
+    cdef cnp.npy_intp *shape = cnp.PyArray_DIMS(out)
+    cdef int last = cnp.PyArray_NDIM(out) - 1
+    cdef cnp.npy_intp width = shape[last]
+    weave.count = <int>len(phases)
+    if weave.count > 64 or first not in (0, 1):
+        raise ValueError("at most 64 phases of an array with channels")
+    for f in range(weave.count):
+        if f >= width:
+            raise ValueError(f"{weave.count} phases of rows of {width}")
+        part = (*np.shape(out)[:last], (width - f + weave.count - 1) // weave.count)
+        conform("phase", phases[f], part, typenum, False)
+        if not cnp.PyArray_IS_C_CONTIGUOUS(phases[f]):
+            raise ValueError("phase must be C-contiguous")
+        data[f] = cnp.PyArray_DATA(phases[f])
+    conform("out", out, np.shape(out), typenum, True)
+    weave.element_bytes = cnp.PyArray_ITEMSIZE(out)
+    weave.phases = data
+    settle(&weave.y, out, axes, False)
+    weave.n = shape[0] if first else 1
+    weave.c = shape[first]
+    weave.d = shape[first + 1] if axes > 2 else 1
+    weave.h = shape[first + axes - 1] if axes > 1 else 1
+    weave.w = width
+    with nogil:
+        fc_interleave(&weave)

@@ -17,8 +17,11 @@ import numpy as np
 
 from fastconv import _arguments
 from fastconv._arguments import Array
-from fastconv._core import ConvPlan, Packed, activate
+from fastconv._core import ConvPlan, Packed, activate, interleave
 from fastconv._plans import Layer, plan_for
+
+# Phases that are interleaved at once; nobody's strides are larger, but they may be.
+MOST_WOVEN = 64
 
 
 class Phase(NamedTuple):
@@ -135,24 +138,36 @@ def transpose(
         weight = _arguments.contiguous(weight)
     if bias is not None:
         bias = _arguments.contiguous(bias)
-    for part in parts_of(sizes, out_sizes, weight.shape[2:], layer):
-        where = spatial(part.where, layer.channels_last)
-        added = None if residual is None else residual[where]
-        view = result[where]
-        if part.empty:
-            write_constant(part.layer, bias, added, view)
-            continue
-        seen = _arguments.rows(x[spatial(part.inputs, layer.channels_last)])
-        plan = part.plan(seen.shape, weight.shape, one_shot=packed_for is None)
-        into = _arguments.target(view, view.shape, layer.dtype)
-        plan.run(
-            seen,
-            packed_for(plan) if packed_for else weight,
-            bias,
-            None if added is None else _arguments.rows(added),
-            into,
-        )
-        _arguments.delivered(into, view)
+    parts = parts_of(sizes, out_sizes, weight.shape[2:], layer)
+    # Columns that are a stride apart are no row that kernels can write: the phases of the last axis
+    # go to arrays of their own, and from there to the rows of the result.
+    woven = 1 if layer.channels_last else min(layer.stride[-1], out_sizes[-1])
+    for first in range(0, len(parts), woven):
+        phases = []
+        for part in parts[first : first + woven]:
+            where = spatial(part.where, layer.channels_last)
+            view = result[where]
+            into = _arguments.target(view if woven == 1 else None, view.shape, layer.dtype)
+            added = None if residual is None else residual[where]
+            phases.append(into)
+            if part.empty:
+                write_constant(part.layer, bias, added, into)
+                continue
+            seen = _arguments.rows(x[spatial(part.inputs, layer.channels_last)])
+            plan = part.plan(seen.shape, weight.shape, one_shot=packed_for is None)
+            plan.run(
+                seen,
+                packed_for(plan) if packed_for else weight,
+                bias,
+                None if added is None else _arguments.rows(added),
+                into,
+            )
+        rows = result[spatial((*parts[first].where[:-1], slice(None)), layer.channels_last)]
+        if 1 < woven <= MOST_WOVEN:
+            interleave(phases, rows, axes)
+        else:
+            for f, into in enumerate(phases):
+                _arguments.delivered(into, rows if woven == 1 else rows[..., f::woven])
 
 
 def write_constant(layer: Layer, bias: Array | None, residual: Array | None, view: Array) -> None:
