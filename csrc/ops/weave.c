@@ -4,33 +4,34 @@
 #include "base/checked.h"
 #include "ops/ops.h"
 
-/* y[q * count + f] = phases[f][q], for the `w` elements of a row; phases end as the row does. */
-#define FC_WEAVE_ROW(T) \
-    static void weave_row_##T(const struct fc_weave *v, int64_t row, void *y) \
-    { \
-        const int64_t count = v->count, w = v->w; \
-        T *to = y; \
-        if (count == 2) { \
-            const T *a = (const T *)v->phases[0] + row * fc_ceil_div(w, 2); \
-            const T *b = (const T *)v->phases[1] + row * (w / 2); \
-            for (int64_t q = 0; q < w / 2; q++) { \
-                to[2 * q] = a[q]; \
-                to[2 * q + 1] = b[q]; \
-            } \
-            if (w % 2) \
-                to[w - 1] = a[w / 2]; \
-            return; \
-        } \
-        for (int64_t f = 0; f < fc_min(count, w); f++) { \
-            const int64_t columns = fc_ceil_div(w - f, count); \
-            const T *from = (const T *)v->phases[f] + row * columns; \
-            for (int64_t q = 0; q < columns; q++) \
-                to[q * count + f] = from[q]; \
-        } \
+/* y[q * count + f] = phases[f][q] for a row of elements of `size` bytes, a constant where this is
+ * called; phases end as the row does. */
+static inline void weave_row(const struct fc_weave *v, int64_t row, char *y, const size_t size)
+{
+    for (int64_t f = 0; f < fc_min(v->count, v->w); f++) {
+        const int64_t columns = fc_ceil_div(v->w - f, v->count);
+        const char *from = (const char *)v->phases[f] + (size_t)(row * columns) * size;
+        char *to = y + (size_t)f * size;
+        for (int64_t q = 0; q < columns; q++, from += size, to += (size_t)v->count * size)
+            memcpy(to, from, size);
     }
-FC_WEAVE_ROW(uint16_t)
-FC_WEAVE_ROW(uint32_t)
-FC_WEAVE_ROW(uint64_t)
+}
+
+/* The same of two phases of float32, nearly all that there are: left to itself, GCC makes no
+ * vectors of it, which take 0.4 of the time. */
+static void weave_pairs(const struct fc_weave *v, int64_t row, uint32_t *restrict y)
+{
+    const int64_t w = v->w;
+    const uint32_t *restrict a = (const uint32_t *)v->phases[0] + row * fc_ceil_div(w, 2);
+    const uint32_t *restrict b = (const uint32_t *)v->phases[1] + row * (w / 2);
+#pragma omp simd
+    for (int64_t q = 0; q < w / 2; q++) {
+        y[2 * q] = a[q];
+        y[2 * q + 1] = b[q];
+    }
+    if (w % 2)
+        y[w - 1] = a[w / 2];
+}
 
 void fc_weave_run(const struct fc_weave *v, int threads)
 {
@@ -43,11 +44,13 @@ void fc_weave_run(const struct fc_weave *v, int threads)
         const int64_t n = row / v->h / v->d / v->c;
         char *to = (char *)y->data +
                    (n * y->n + c * y->c + d * y->d + h * y->h) * (int64_t)v->element_bytes;
-        if (v->element_bytes == 8)
-            weave_row_uint64_t(v, row, to);
+        if (v->element_bytes == 4 && v->count == 2)
+            weave_pairs(v, row, (uint32_t *)to);
         else if (v->element_bytes == 4)
-            weave_row_uint32_t(v, row, to);
+            weave_row(v, row, to, 4);
+        else if (v->element_bytes == 8)
+            weave_row(v, row, to, 8);
         else
-            weave_row_uint16_t(v, row, to);
+            weave_row(v, row, to, 2);
     }
 }
