@@ -354,11 +354,13 @@ struct fc_copy {
     int64_t dst_step;
     const char *src;
     int64_t src_step, rows, bytes;
+    int64_t ahead; /* bytes from src to what is wanted next, which may be fetched; or 0 */
 };
 typedef void fc_copy_fn(const struct fc_copy *);
 /* Copies past the caches where the instruction set can, for what is too large for them: the lines
- * written are not read first.  Other threads may read it when the call has returned. */
+ * written are not read first.  Other threads may read it after stream_end on this one. */
 typedef void fc_stream_fn(void *dst, const void *src, int64_t bytes);
+typedef void fc_stream_end_fn(void);
 
 /* y[i * y_step] += x[i] for count elements. */
 typedef void fc_add_fn(int64_t count, const void *x, void *y, int64_t y_step);
@@ -423,6 +425,7 @@ struct fc_kernels {
     void (*float_to_half)(const float *src, uint16_t *dst, int64_t count);
     fc_copy_fn *copy;
     fc_stream_fn *stream;
+    fc_stream_end_fn *stream_end;
 };
 
 extern const struct fc_kernels fc_kernels_generic;

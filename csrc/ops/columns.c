@@ -18,11 +18,11 @@ static int64_t floor_div(int64_t a, int64_t b)
     return a / b - (a % b < 0);
 }
 
-/* The pixels along an axis that tap `tap` meets, one for each of `out` windows. */
-static struct fc_stretches met(const fc_columns_desc *d, int axis, int64_t tap, int64_t size,
-                               int64_t out)
+/* The pixels along an axis that a tap meets, one for each window. */
+static struct fc_stretches stretches_of(const struct fc_columns *p, int axis, int64_t tap)
 {
-    const int64_t stride = d->stride[axis];
+    const fc_columns_desc *d = p->desc;
+    const int64_t stride = d->stride[axis], out = axis ? p->ow : p->oh, size = axis ? d->w : d->h;
     const int64_t first = tap * d->dilation[axis] - d->pad[2 * axis];
     const int64_t low = fc_min(out, fc_max(0, -floor_div(first, stride)));
     const int64_t high = fc_max(low, fc_min(out, floor_div(size - 1 - first, stride) + 1));
@@ -30,6 +30,18 @@ static struct fc_stretches met(const fc_columns_desc *d, int axis, int64_t tap, 
         {{.begin = 0, .end = low, .constant = 1},
          {.begin = low, .end = high, .from = first + low * stride, .step = stride},
          {.begin = high, .end = out, .constant = 1}}};
+}
+
+void fc_columns_prepare(struct fc_columns *p)
+{
+    for (int axis = 0; axis < 2; axis++)
+        for (int64_t t = 0; t < fc_min(FC_TAPS_KEPT, axis ? p->desc->kw : p->desc->kh); t++)
+            p->kept[axis][t] = stretches_of(p, axis, t);
+}
+
+static struct fc_stretches met(const struct fc_columns *p, int axis, int64_t tap)
+{
+    return tap < FC_TAPS_KEPT ? p->kept[axis][tap] : stretches_of(p, axis, tap);
 }
 
 static void plane_of(const void *operation, int64_t index, struct fc_gather_plane *plane)
@@ -42,8 +54,8 @@ static void plane_of(const void *operation, int64_t index, struct fc_gather_plan
     plane->x = (const char *)p->image.data + (image * p->image.n + c * p->image.c) * size;
     plane->x_row = p->image.h * size;
     plane->x_col = size;
-    plane->rows = met(d, 0, i, d->h, p->oh);
-    plane->cols = met(d, 1, j, d->w, p->ow);
+    plane->rows = met(p, 0, i);
+    plane->cols = met(p, 1, j);
     plane->y = (char *)p->columns.data + (image * p->columns.n + row * p->columns.c) * size;
 }
 
@@ -81,7 +93,7 @@ static void add_taps(const struct worker *w, const char *columns, char *sum)
     const fc_columns_desc *d = p->desc;
     const int half = p->dtype == FC_FLOAT16;
     for (int64_t j = 0; j < d->kw; j++) {
-        const struct fc_stretches all = met(d, 1, j, d->w, p->ow);
+        const struct fc_stretches all = met(p, 1, j);
         const struct fc_stretch *s = &all.of[1];
         const int64_t count = s->end - s->begin;
         const char *from = columns + (j * p->columns.c + s->begin) * (int64_t)p->element_bytes;

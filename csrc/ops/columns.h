@@ -7,6 +7,8 @@
 
 struct fc_kernels;
 
+enum { FC_TAPS_KEPT = 11 }; /* along an axis, those of nearly every window */
+
 struct fc_columns {
     const fc_columns_desc *desc;
     const struct fc_kernels *kernels;
@@ -14,7 +16,12 @@ struct fc_columns {
     int64_t oh, ow;
     size_t element_bytes;
     fc_array image, columns;
+    struct fc_stretches kept[2][FC_TAPS_KEPT]; /* by fc_columns_prepare: where the first taps meet
+                                                * the image, for divisions take their time */
 };
+
+/* Fills in `kept`. */
+void fc_columns_prepare(struct fc_columns *columns);
 
 /* Fills in all of the gather but its kernels.  The gather points to the columns. */
 void fc_unfold_prepare(const struct fc_columns *columns, struct fc_gather *gather);

@@ -17,6 +17,10 @@ static const int64_t ITEM_BYTES = 16 << 10;
  * which little of it would be found there afterwards. */
 static const int64_t STREAM_BYTES = 16 << 20;
 
+/* How far ahead the source of these is fetched, of an item that is about to be streamed: without
+ * it, reading waits while an item is written, and pads took 1.2 to 1.7 times as long (Zen 5). */
+static const int64_t AHEAD_BYTES = 8 << 10;
+
 struct item {
     int64_t plane0, planes, row0, rows, col0, cols;
 };
@@ -111,11 +115,11 @@ static void pick(const struct fc_gather *g, const struct fc_copy *c, int64_t ste
 
 /* The part of an item in one plane, to y. */
 static void gather(const struct fc_gather *g, const struct fc_gather_plane *p, const struct item *t,
-                   char *y, int64_t y_row)
+                   char *y, int64_t y_row, int64_t ahead)
 {
     const int64_t size = (int64_t)g->element_bytes;
     const int64_t row_end = t->row0 + t->rows, col_end = t->col0 + t->cols;
-    struct fc_copy c = {.dst_step = y_row};
+    struct fc_copy c = {.dst_step = y_row, .ahead = ahead};
     if (!p->x) {
         c.dst = y;
         c.rows = t->rows;
@@ -179,9 +183,9 @@ static void run_item(const struct fc_gather *g, const struct item *t, char *stag
         if (i == 0)
             first = y;
         if (stage)
-            gather(g, &p, t, stage + i * plane_bytes, staged_row);
+            gather(g, &p, t, stage + i * plane_bytes, staged_row, AHEAD_BYTES);
         else
-            gather(g, &p, t, y, g->y_row);
+            gather(g, &p, t, y, g->y_row, 0);
     }
     if (stage)
         g->kernels->stream(first, stage, t->planes * t->rows * staged_row);
@@ -206,5 +210,7 @@ void fc_gather_run(const struct fc_gather *g, char *scratch, int threads)
             t.planes = fc_min(cut.planes, g->planes - t.plane0);
             run_item(g, &t, stage);
         }
+        if (stage)
+            g->kernels->stream_end();
     }
 }

@@ -41,7 +41,10 @@ static fc_status settle(const fc_columns_desc *d, size_t element_bytes, const fc
                              .element_bytes = element_bytes,
                              .image = *image,
                              .columns = *columns};
-    return fc_columns_size(d, &p->oh, &p->ow, error);
+    fc_status status = fc_columns_size(d, &p->oh, &p->ow, error);
+    if (!status)
+        fc_columns_prepare(p);
+    return status;
 }
 
 fc_status fc_unfold(const fc_columns_desc *d, size_t element_bytes, const fc_array *image,
