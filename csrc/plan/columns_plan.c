@@ -21,7 +21,8 @@ fc_status fc_columns_size(const fc_columns_desc *d, int64_t *oh, int64_t *ow, fc
         if (status)
             return status;
     }
-    if ((status = fc_check_bytes("image", d->n, d->c, d->h, d->w, sizeof(double), error)))
+    if ((status = fc_check_bytes("image", (int64_t[]){d->n, d->c, 1, d->h, d->w}, sizeof(double),
+                                 error)))
         return status;
     if (fc_mul_overflows(d->c, d->kh, &rows) || fc_mul_overflows(rows, d->kw, &rows) ||
         fc_mul_overflows(*oh, *ow, &length))
@@ -30,7 +31,8 @@ fc_status fc_columns_size(const fc_columns_desc *d, int64_t *oh, int64_t *ow, fc
                        "memory",
                        (long long)*oh, (long long)*ow, (long long)d->c, (long long)d->kh,
                        (long long)d->kw);
-    return fc_check_bytes("array of columns", d->n, 1, rows, length, sizeof(double), error);
+    return fc_check_bytes("array of columns", (int64_t[]){d->n, rows, 1, 1, length}, sizeof(double),
+                          error);
 }
 
 static fc_status settle(const fc_columns_desc *d, size_t element_bytes, const fc_array *image,

@@ -104,11 +104,10 @@ class Columns:
         c: int,
         h: int,
         w: int,
-        kh: int,
-        kw: int,
-        stride: tuple[int, int],
-        padding: tuple[int, int, int, int],
-        dilation: tuple[int, int],
+        kernel: tuple[int, ...],
+        stride: tuple[int, ...],
+        padding: tuple[int, ...],
+        dilation: tuple[int, ...],
     ) -> Self: ...
     @property
     def image_shape(self) -> tuple[int, int, int, int]: ...

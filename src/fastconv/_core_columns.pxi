@@ -68,19 +68,20 @@ cdef class Columns:
     cdef readonly tuple image_shape, columns_shape, windows
 
     def __cinit__(
-        self, int64_t n, int64_t c, int64_t h, int64_t w, int64_t kh, int64_t kw, tuple stride,
+        self, int64_t n, int64_t c, int64_t h, int64_t w, tuple kernel, tuple stride,
         tuple padding, tuple dilation,
     ):
         cdef fc_columns_desc *d = &self.desc
         cdef fc_error error
         cdef int64_t oh, ow
-        d.n, d.c, d.h, d.w, d.kh, d.kw = n, c, h, w, kh, kw
+        d.n, d.c, d.h, d.w = n, c, h, w
+        d.kh, d.kw = kernel
         d.stride[0], d.stride[1] = stride
         d.pad[0], d.pad[1], d.pad[2], d.pad[3] = padding
         d.dilation[0], d.dilation[1] = dilation
         check(fc_columns_size(d, &oh, &ow, &error), &error)
         self.image_shape = (n, c, h, w)
-        self.columns_shape = (n, c * kh * kw, oh * ow)
+        self.columns_shape = (n, c * d.kh * d.kw, oh * ow)
         self.windows = (oh, ow)
 
     def unfold(self, cnp.ndarray x not None, cnp.ndarray out not None):

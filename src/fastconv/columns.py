@@ -183,14 +183,13 @@ def _columns(
 ) -> Columns:
     """Check the arguments and return the problem they state."""
     h, w = size
-    kernel = _arguments.integers("kernel_size", kernel_size, 2)
     vertical, horizontal = _arguments.integers("padding", padding, 2)
     return Columns(
         n,
         c,
         h,
         w,
-        *kernel,
+        _arguments.integers("kernel_size", kernel_size, 2),
         _arguments.integers("stride", stride, 2),
         (vertical, vertical, horizontal, horizontal),
         _arguments.integers("dilation", dilation, 2),

@@ -84,13 +84,9 @@ def pad(
            [6, 5, 4, 5]], dtype=uint8)
     """
     x, dtype = _arguments.as_array("x", x, ELEMENTS)
-    name = _mode(mode)
-    pairs = pairs_of(pad, x.ndim)
-    if name != "constant":
-        _check_rank(x.shape, pairs, name)
+    name, pairs = normal_form(x.shape, pad, mode)
     fill = _fill(name, value, dtype, any(number > 0 for pair in pairs for number in pair))
-    rest = ((0, 0),) * (x.ndim - len(pairs))
-    return _padded(x, dtype, (*rest, *pairs), name, fill, out)
+    return _padded(x, dtype, pairs, name, fill, out)
 
 
 def padded(
@@ -110,6 +106,25 @@ def padded(
     return _padded(array, dtype, (*rest, *pads, *channels), mode, fill, None)
 
 
+def normal_form(
+    shape: tuple[int, ...], pad: object, mode: object
+) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """Return the mode and (before, after) of every axis, for the arguments of `pad`."""
+    name = _mode(mode)
+    pairs = _pairs(pad, len(shape))
+    if name != "constant":
+        _check_rank(shape, pairs, name)
+    return name, (*((0, 0),) * (len(shape) - len(pairs)), *pairs)
+
+
+def padded_shape(
+    shape: tuple[int, ...], pairs: tuple[tuple[int, int], ...], mode: str, itemsize: int = 8
+) -> tuple[int, ...]:
+    """Return the shape of what is padded, if it can be."""
+    begin, end = zip(*pairs, strict=True) if pairs else ((), ())
+    return _core.pad_shape(mode, shape, begin, end, itemsize)
+
+
 def _mode(mode: object) -> str:
     """Return the name of a mode."""
     if not isinstance(mode, str):
@@ -119,7 +134,7 @@ def _mode(mode: object) -> str:
     return mode
 
 
-def pairs_of(pad: object, rank: int) -> tuple[tuple[int, int], ...]:
+def _pairs(pad: object, rank: int) -> tuple[tuple[int, int], ...]:
     """Return (before, after) of the last axes, in their order, from torch's form."""
     numbers = _arguments.integer_list("pad", pad)
     if len(numbers) % 2:
@@ -166,9 +181,7 @@ def _padded(
     out: Array | None,
 ) -> Array:
     """Pad every axis of `x` by its pair."""
-    begin = tuple([before for before, _ in pairs])
-    end = tuple([after for _, after in pairs])
-    shape = _core.pad_shape(mode, x.shape, begin, end, x.itemsize)
+    shape = padded_shape(x.shape, pairs, mode, x.itemsize)
     if out is not None:
         _arguments.check_out(out, shape, dtype, {"x": x})
     if not shape:  # rows need an axis
@@ -176,5 +189,6 @@ def _padded(
     result = _arguments.target(out, shape, dtype)
     if result.size:
         source = _arguments.rows(x) if x.size else np.empty(x.shape, dtype)
+        begin, end = zip(*pairs, strict=True)
         _core.pad(mode, source, begin, end, fill, result)
     return _arguments.delivered(result, out)
