@@ -100,6 +100,30 @@ typedef struct fc_pool_desc {
     fc_dtype dtype;
 } fc_pool_desc;
 
+enum { FC_PAD_AXES = 64 }; /* as many as an array of NumPy may have */
+
+typedef enum fc_pad_mode {
+    FC_PAD_CONSTANT,
+    FC_PAD_REFLECT,   /* at the first and the last element, which are not repeated */
+    FC_PAD_REPLICATE, /* these two */
+    FC_PAD_CIRCULAR   /* what negative padding cuts away does not come round again */
+} fc_pad_mode;
+
+/* Negative padding shortens the axis. */
+typedef struct fc_pad_desc {
+    fc_pad_mode mode;
+    int rank;
+    int64_t size[FC_PAD_AXES], begin[FC_PAD_AXES], end[FC_PAD_AXES];
+    size_t element_bytes; /* 1, 2, 4 or 8 */
+} fc_pad_desc;
+
+/* Images (n, c, h, w) and the pixels of all windows over them, (n, c * kh * kw, oh * ow). */
+typedef struct fc_columns_desc {
+    int64_t n, c, h, w;
+    int64_t kh, kw;
+    int64_t stride[2], dilation[2], pad[4];
+} fc_columns_desc;
+
 /* A 5-D array: data and its strides over n, c, d, h, w whatever the layout; 0 for an axis that it
  * lacks.  The innermost axis (w, or c when channels last) has stride 1 or length 1. */
 typedef struct fc_array {
@@ -197,6 +221,22 @@ struct fc_weave {
     fc_array y;
 };
 void fc_interleave(const struct fc_weave *weave);
+
+/* Validates and gives the sizes of the result. */
+fc_status fc_pad_size(const fc_pad_desc *desc, int64_t *out, fc_error *error);
+/* value: an element, for the constant mode.  The innermost axes of x and y have stride 1 or length
+ * 1. */
+fc_status fc_pad(const fc_pad_desc *desc, const void *x, const int64_t *x_strides,
+                 const void *value, void *y, const int64_t *y_strides, fc_error *error);
+
+/* Validates and gives the number of windows along both axes. */
+fc_status fc_columns_size(const fc_columns_desc *desc, int64_t *oh, int64_t *ow, fc_error *error);
+/* The columns have the strides n, c (from row to row) and w = 1. */
+fc_status fc_unfold(const fc_columns_desc *desc, size_t element_bytes, const fc_array *image,
+                    const fc_array *columns, fc_error *error);
+/* Each pixel becomes the sum of all that windows hold of it; floating types only. */
+fc_status fc_fold(const fc_columns_desc *desc, fc_dtype dtype, const fc_array *columns,
+                  const fc_array *image, fc_error *error);
 
 /* y[i] = activation(x[i]) for count contiguous elements; x may be y. Floating types only. */
 void fc_activate(fc_dtype dtype, const fc_activation *activation, int64_t count, const void *x,

@@ -347,6 +347,23 @@ struct fc_pool_window {
 };
 typedef void fc_pool_window_fn(const struct fc_pool_window *);
 
+/* Rows of bytes, each `..._step` bytes after the last; src_step may be 0 or negative.  The two do
+ * not overlap. */
+struct fc_copy {
+    char *dst;
+    int64_t dst_step;
+    const char *src;
+    int64_t src_step, rows, bytes;
+    int64_t ahead; /* bytes from src to what is wanted next, which may be fetched; or 0 */
+};
+typedef void fc_copy_fn(const struct fc_copy *);
+/* Copies past the caches where the instruction set can, for what is too large for them: the lines
+ * written are not read first.  Other threads may read it after stream_end on this one. */
+typedef void fc_stream_fn(void *dst, const void *src, int64_t bytes);
+typedef void fc_stream_end_fn(void);
+
+/* y[i * y_step] += x[i] for count elements. */
+typedef void fc_add_fn(int64_t count, const void *x, void *y, int64_t y_step);
 typedef void fc_activate_fn(int64_t count, const void *x, void *y, const struct fc_act *act);
 /* The sum of rows x cols elements, rows `row` apart, summed in blocks so that the error stays
  * small. */
@@ -381,6 +398,7 @@ struct fc_family {
     fc_pool_pixels_fn *max_pixels, *avg_pixels;
     fc_pool_whole_fn *max_whole, *avg_whole;
     fc_sum_fn *sum;
+    fc_add_fn *add;
     fc_activate_fn *activate;
     fc_peak_fn *peak;
 };
@@ -405,6 +423,9 @@ struct fc_kernels {
     fc_pool_window_fn *window[FC_WINDOW_COUNT];
     void (*half_to_float)(const uint16_t *src, float *dst, int64_t count);
     void (*float_to_half)(const float *src, uint16_t *dst, int64_t count);
+    fc_copy_fn *copy;
+    fc_stream_fn *stream;
+    fc_stream_end_fn *stream_end;
 };
 
 extern const struct fc_kernels fc_kernels_generic;

@@ -28,6 +28,13 @@ fc_status fc_check_bytes(const char *what, const int64_t sizes[5], size_t elemen
 
 size_t fc_dtype_bytes(fc_dtype dtype);
 
+/* Scratch for all threads of a run, given back with fc_scratch_give; NULL with a message. */
+char *fc_workspace(size_t thread_bytes, int threads, fc_error *error);
+
+struct fc_gather;
+/* Runs a gather that lacks nothing but its kernels. */
+fc_status fc_gather_call(struct fc_gather *gather, fc_error *error);
+
 /* NumPy leaves the stride of an axis of length 1 open; drivers and kernels take the innermost one
  * of an array of c channels and w columns to be 1. */
 void fc_settle(fc_array *array, int64_t c, int64_t w, int channels_last);

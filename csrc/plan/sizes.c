@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/memory.h"
 #include "plan/planning.h"
 
 /* No axis, padded, may be longer: sums and products of a few of them with small factors stay within
@@ -62,6 +63,66 @@ fc_status fc_check_bytes(const char *what, const int64_t sizes[5], size_t elemen
     if (!overflows)
         return FC_OK;
     return fc_fail(error, FC_NO_MEMORY, "%s of %s is larger than any memory", what, shape);
+}
+
+char *fc_workspace(size_t thread_bytes, int threads, fc_error *error)
+{
+    const size_t bytes = (size_t)threads * thread_bytes;
+    char *scratch = fc_scratch_take(bytes);
+    if (!scratch)
+        fc_fail(error, FC_NO_MEMORY, "no memory for a workspace of %lld bytes", (long long)bytes);
+    return scratch;
+}
+
+/* Whether the source has what the padding on each side wants of it. */
+static fc_status check_source(fc_pad_mode mode, int axis, int64_t size, int64_t begin, int64_t end,
+                              fc_error *error)
+{
+    const int64_t kept = size + fc_min(begin, 0) + fc_min(end, 0);
+    const int64_t reach = fc_max(begin, end);
+    const char *rule = NULL;
+    if (mode == FC_PAD_CONSTANT && kept < 0)
+        rule = "cuts away more than there is";
+    else if (mode == FC_PAD_REFLECT && reach >= size)
+        rule = "must be less than its size in mode reflect";
+    else if (mode == FC_PAD_REPLICATE && size == 0)
+        rule = "needs an element to replicate";
+    else if (mode == FC_PAD_CIRCULAR && fc_max(reach, 0) > kept)
+        rule = begin < 0 || end < 0 ? "must not be more than what is left in mode circular"
+                                    : "must not be more than its size in mode circular";
+    if (rule)
+        return fc_fail(error, FC_INVALID,
+                       "padding (%lld, %lld) of axis %d, which has size %lld, %s", (long long)begin,
+                       (long long)end, axis, (long long)size, rule);
+    return FC_OK;
+}
+
+fc_status fc_pad_size(const fc_pad_desc *d, int64_t *out, fc_error *error)
+{
+    int64_t bytes = (int64_t)d->element_bytes;
+    int empty = 0;
+    for (int i = 0; i < d->rank; i++) {
+        const int64_t size = d->size[i], begin = d->begin[i], end = d->end[i];
+        if (size > SIZE_MAX_AXIS || begin > SIZE_MAX_AXIS || end > SIZE_MAX_AXIS ||
+            begin < -SIZE_MAX_AXIS || end < -SIZE_MAX_AXIS || size + begin + end > SIZE_MAX_AXIS)
+            return fc_fail(error, FC_INVALID, "padding (%lld, %lld) of axis %d is too large",
+                           (long long)begin, (long long)end, i);
+        /* An axis that is left alone may be anything. */
+        fc_status status = begin || end ? check_source(d->mode, i, size, begin, end, error) : FC_OK;
+        if (status)
+            return status;
+        if ((out[i] = size + begin + end) < 0)
+            return fc_fail(error, FC_INVALID,
+                           "padding (%lld, %lld) of axis %d, which has size %lld, leaves %lld",
+                           (long long)begin, (long long)end, i, (long long)size, (long long)out[i]);
+        empty |= out[i] == 0;
+    }
+    for (int i = 0; i < d->rank && !empty; i++)
+        if (fc_mul_overflows(bytes, out[i], &bytes))
+            return fc_fail(error, FC_NO_MEMORY,
+                           "the padded array is larger than any memory: axis %d has size %lld", i,
+                           (long long)out[i]);
+    return FC_OK;
 }
 
 fc_status fc_out_size(const char *axis, int64_t size, int64_t pad_begin, int64_t pad_end,

@@ -10,9 +10,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from fastconv.activation import relu
+from fastconv.columns import fold, unfold
 from fastconv.config import config, show_config
 from fastconv.conv import conv1d, conv2d, conv3d
 from fastconv.layers import Conv1d, Conv2d, Conv3d
+from fastconv.padding import pad
 from fastconv.pool import avg_pool2d, global_avg_pool2d, max_pool2d
 from fastconv.shapes import conv_output_shape, same_padding
 from fastconv.threads import get_num_threads, num_threads, set_num_threads
@@ -42,16 +44,19 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "fold",
     "get_num_threads",
     "global_avg_pool2d",
     "grad",
     "max_pool2d",
     "num_threads",
+    "pad",
     "reference",
     "relu",
     "same_padding",
     "set_num_threads",
     "show_config",
+    "unfold",
 ]
 
 

@@ -30,8 +30,9 @@ _FLOATS = "float16", "float32", "float64"
 _INTEGERS = "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"
 FLOATS: Supported = {np.dtype(name): name for name in _FLOATS}
 NUMBERS: Supported = {np.dtype(name): name for name in (*_FLOATS, *_INTEGERS)}
+ELEMENTS: Supported = {**NUMBERS, np.dtype("bool"): "bool"}
 # numpy has two C types of one size: what it calls longlong equals int64 but is another number.
-_NATIVE_TYPES = frozenset(dtype.num for dtype in NUMBERS)
+_NATIVE_TYPES = frozenset(dtype.num for dtype in ELEMENTS)
 
 # The numbers that each activation takes, by name.
 _ACTIVATIONS: dict[str, tuple[str, ...]] = {
@@ -89,6 +90,13 @@ def integers(name: str, value: object, count: int) -> tuple[int, ...]:
             raise ValueError(f"{name} must hold {count} integers, got {_shown(value)}")
         return tuple([integer(name, item) for item in value])
     return (integer(name, value, f"an integer or a sequence of {count} integers"),) * count
+
+
+def integer_list(name: str, value: object) -> tuple[int, ...]:
+    """Return the ints of a sequence of any length."""
+    if not _is_sequence(value):
+        raise TypeError(f"{name} must be a sequence of integers, got {_shown(value)}")
+    return tuple([integer(f"each number of {name}", item) for item in value])
 
 
 def sizes(name: str, value: object, count: int | None = None) -> tuple[int, ...]:
@@ -200,6 +208,30 @@ def activation_form(normal: tuple[str, float, float]) -> Activation | None:
         case 1:
             return name, a
     return name, a, b
+
+
+def element(name: str, value: object, dtype: str) -> Array:
+    """Return a number as an array of one element; integers drop what follows the point."""
+    number = (
+        value.item() if isinstance(value, (np.generic, np.ndarray)) and value.ndim == 0 else value
+    )
+    if isinstance(number, Real) and not isinstance(number, int):
+        number = float(number)
+    if not isinstance(number, (int, float)):
+        raise TypeError(f"{name} must be a number, got {_shown(value)}")
+    if dtype == "bool":
+        return np.array([bool(number)])
+    floating = dtype in _FLOATS
+    if isinstance(number, float) and not isfinite(number):
+        fits = floating
+    elif floating:  # compared as Python's numbers: a float16 would round the other side
+        fits = abs(number) <= float(np.finfo(dtype).max)
+    else:
+        limits = np.iinfo(dtype)
+        fits = limits.min <= number <= limits.max
+    if not fits:
+        raise ValueError(f"{name} must fit into {dtype}, got {_shown(value)}")
+    return np.array([number if floating else int(number)], dtype)
 
 
 def _real(name: str, value: object) -> float:

@@ -83,6 +83,29 @@ cdef extern from "fastconv.h" nogil:
         int channels_last
         fc_dtype dtype
 
+    enum: FC_PAD_AXES
+
+    ctypedef enum fc_pad_mode:
+        FC_PAD_CONSTANT
+        FC_PAD_REFLECT
+        FC_PAD_REPLICATE
+        FC_PAD_CIRCULAR
+
+    ctypedef struct fc_pad_desc:
+        fc_pad_mode mode
+        int rank
+        int64_t size[FC_PAD_AXES]
+        int64_t begin[FC_PAD_AXES]
+        int64_t end[FC_PAD_AXES]
+        size_t element_bytes
+
+    ctypedef struct fc_columns_desc:
+        int64_t n, c, h, w
+        int64_t kh, kw
+        int64_t stride[2]
+        int64_t dilation[2]
+        int64_t pad[4]
+
     ctypedef struct fc_array:
         void *data
         int64_t n, c, d, h, w
@@ -149,6 +172,17 @@ cdef extern from "fastconv.h" nogil:
         fc_array y
 
     void fc_interleave(const fc_weave *weave)
+
+    fc_status fc_pad_size(const fc_pad_desc *desc, int64_t *out, fc_error *error)
+    fc_status fc_pad(const fc_pad_desc *desc, const void *x, const int64_t *x_strides,
+                     const void *value, void *y, const int64_t *y_strides, fc_error *error)
+
+    fc_status fc_columns_size(const fc_columns_desc *desc, int64_t *oh, int64_t *ow,
+                              fc_error *error)
+    fc_status fc_unfold(const fc_columns_desc *desc, size_t element_bytes, const fc_array *image,
+                        const fc_array *columns, fc_error *error)
+    fc_status fc_fold(const fc_columns_desc *desc, fc_dtype dtype, const fc_array *columns,
+                      const fc_array *image, fc_error *error)
 
     void fc_activate(fc_dtype dtype, const fc_activation *activation, int64_t count, const void *x,
                      void *y)

@@ -97,6 +97,28 @@ class PoolPlan:
     def run(self, x: _Array, out: _Array, indices: _Array | None) -> None: ...
 
 @disjoint_base
+class Columns:
+    def __new__(
+        cls,
+        n: int,
+        c: int,
+        h: int,
+        w: int,
+        kernel: tuple[int, ...],
+        stride: tuple[int, ...],
+        padding: tuple[int, ...],
+        dilation: tuple[int, ...],
+    ) -> Self: ...
+    @property
+    def image_shape(self) -> tuple[int, int, int, int]: ...
+    @property
+    def columns_shape(self) -> tuple[int, int, int]: ...
+    @property
+    def windows(self) -> tuple[int, int]: ...
+    def unfold(self, x: _Array, out: _Array) -> None: ...
+    def fold(self, x: _Array, out: _Array) -> None: ...
+
+@disjoint_base
 class ConvBase:
     def __call__(
         self, x: ArrayLike, /, *, out: _Array | None = None, residual: ArrayLike | None = None
@@ -113,6 +135,21 @@ class ConvBase:
     def _forget(self) -> None: ...
 
 def literal_types(items: tuple[object, ...], depth: int = 0) -> tuple[object, ...] | None: ...
+def pad_shape(
+    mode: str,
+    shape: tuple[int, ...],
+    begin: tuple[int, ...],
+    end: tuple[int, ...],
+    element_bytes: int,
+) -> tuple[int, ...]: ...
+def pad(
+    mode: str,
+    x: _Array,
+    begin: tuple[int, ...],
+    end: tuple[int, ...],
+    value: _Array,
+    out: _Array,
+) -> None: ...
 def activate(x: _Array, activation: _Activation, out: _Array) -> None: ...
 def interleave(phases: list[_Array], out: _Array, axes: int) -> None: ...
 def conv_size(

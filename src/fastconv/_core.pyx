@@ -164,6 +164,7 @@ def activate(cnp.ndarray x not None, tuple activation, cnp.ndarray out not None)
 
 include "_core_conv.pxi"
 include "_core_pool.pxi"
+include "_core_columns.pxi"
 
 
 def literal_types(tuple items, int depth=0):
