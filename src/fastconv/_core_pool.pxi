@@ -11,6 +11,7 @@ cdef class PoolPlan:
     cdef fc_pool_plan *plan
     cdef fc_pool_desc desc
     cdef int typenum
+    cdef readonly tuple sizes
     cdef readonly tuple in_shape
     cdef readonly tuple out_shape
     cdef int64_t out_sizes[5]
@@ -50,6 +51,7 @@ cdef class PoolPlan:
         check(fc_pool_plan_create(d, level_of(level), &self.plan, &error), &error)
         fc_pool_plan_size(self.plan, out)
         spatial = tuple([out[3 - axes + i] for i in range(axes)])
+        self.sizes = sizes
         self.out_shape = arranged(n, c, spatial, channels_last)
         self.in_shape = arranged(n, c, sizes, channels_last)
         for i in range(axes + 2):

@@ -198,7 +198,17 @@ def avg_pool(
         divisor=divisor,
         channels_last=channels_last,
     )
+    if axes == 3:
+        _check_volume(kernel_size, plan)
     return run(plan, x, dtype, out)[0]
+
+
+def _check_volume(kernel_size: Pair, plan: PoolPlan) -> None:
+    """Refuse what torch refuses in three axes alone: windows that need the padding to fit."""
+    kernel = _arguments.per_axis("kernel_size", kernel_size, 3)
+    sizes = plan.sizes
+    if any(window > size for window, size in zip(kernel, sizes, strict=True)):
+        raise ValueError(f"kernel_size {kernel} must not exceed the volume's size {sizes}")
 
 
 def divisor_of(value: SupportsIndex | None) -> int:

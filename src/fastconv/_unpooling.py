@@ -37,7 +37,8 @@ def unpool(
     if out is not None:
         _arguments.check_out(out, shape, dtype, {"x": x, "indices": where})
     result = _arguments.target(out, shape, dtype, in_one_run=True)
-    move("set", axes, channels_last, where, _arguments.contiguous(x), result)
+    if result.size:  # torch looks at no index where there is no place
+        move("set", axes, channels_last, where, _arguments.contiguous(x), result)
     return _arguments.delivered(result, out)
 
 

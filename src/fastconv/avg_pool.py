@@ -400,6 +400,7 @@ def _norms(
         axes, powers, wide, kernel_size, stride, 0, ceil_mode, channels_last=channels_last
     )
     averages *= prod(_arguments.per_axis("kernel_size", kernel_size, axes))
+    averages += 0.0  # as torch has it, -0 is 0 before it is raised to 1 / p
     return power(averages, 1 / p).astype(dtype, copy=False)
 
 
