@@ -42,11 +42,11 @@ def unpool(
     return _arguments.delivered(result, out)
 
 
-def indices_of(indices: ArrayLike, shape: tuple[int, ...]) -> Array:
-    """Return indices of the given shape as an array of int64."""
+def indices_of(indices: ArrayLike, shape: tuple[int, ...] | None = None) -> Array:
+    """Return indices, of the given shape if there is one, as an array of int64."""
     array, _ = _arguments.as_array("indices", indices, {np.dtype(np.int64): "int64"})
-    if array.shape != shape:
-        raise ValueError(f"indices has shape {array.shape}, it must be {shape}, as x has")
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"indices has shape {array.shape}, it must be {shape}")
     return array
 
 
@@ -59,10 +59,10 @@ def move(
     image: Array,
 ) -> None:
     """Bring values between an image and what was pooled from it, both of which are C-contiguous."""
-    arrays = _arguments.contiguous(indices), pooled, image
+    indices = _arguments.contiguous(indices)
     if pooled.ndim == axes + 1:
-        arrays = tuple([array[np.newaxis] for array in arrays])
-    scatter(kind, channels_last, *arrays)
+        indices, pooled, image = indices[np.newaxis], pooled[np.newaxis], image[np.newaxis]
+    scatter(kind, channels_last, indices, pooled, image)
 
 
 def unpooled_shape(

@@ -232,9 +232,8 @@ def adaptive_max_pool2d(
     array([[[5., 5.],
             [3., 4.]]], dtype=float32)
     """
-    indices = _arguments.flag("return_indices", return_indices)
-    results = _pool("max", 2, x, NUMBERS, output_size, indices, channels_last, out)
-    return results if indices else results[0]
+    results = _pool("max", 2, x, NUMBERS, output_size, return_indices, channels_last, out)
+    return _as_asked(*results)
 
 
 @overload
@@ -297,9 +296,8 @@ def adaptive_max_pool1d(
     >>> adaptive_max_pool1d(np.array([[1, 5, 2]], dtype=np.uint8), 2, return_indices=True)
     (array([[5, 5]], dtype=uint8), array([[1, 1]]))
     """
-    indices = _arguments.flag("return_indices", return_indices)
-    results = _pool("max", 1, x, NUMBERS, output_size, indices, channels_last, out)
-    return results if indices else results[0]
+    results = _pool("max", 1, x, NUMBERS, output_size, return_indices, channels_last, out)
+    return _as_asked(*results)
 
 
 @overload
@@ -363,9 +361,12 @@ def adaptive_max_pool3d(
     >>> adaptive_max_pool3d(x, (1, 1, None))
     array([[[[6., 7.]]]], dtype=float32)
     """
-    indices = _arguments.flag("return_indices", return_indices)
-    results = _pool("max", 3, x, NUMBERS, output_size, indices, channels_last, out)
-    return results if indices else results[0]
+    results = _pool("max", 3, x, NUMBERS, output_size, return_indices, channels_last, out)
+    return _as_asked(*results)
+
+
+def _as_asked(maxima: Array, indices: Array | None) -> Array | tuple[Array, Array]:
+    return maxima if indices is None else (maxima, indices)
 
 
 def _pool(
@@ -377,10 +378,11 @@ def _pool(
     return_indices: bool,
     channels_last: bool,
     out: Array | None,
-) -> tuple[Array, Array]:
-    """Pool `x`; the second result is there only with `return_indices`."""
+) -> tuple[Array, Array | None]:
+    """Pool `x`; the second result is None unless `return_indices`."""
+    with_indices = _arguments.flag("return_indices", return_indices)
     x, dtype = _arguments.as_array("x", x, supported)
     plan = plan_for(
         kind, x.shape, dtype, axes, output_size, adaptive=True, channels_last=channels_last
     )
-    return run(plan, x, dtype, out, return_indices=return_indices)
+    return run(plan, x, dtype, out, return_indices=with_indices)

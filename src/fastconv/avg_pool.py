@@ -367,9 +367,7 @@ def _lp_pool(
     out: Array | None,
 ) -> Array:
     x, dtype = _arguments.as_array("x", x, FLOATS)
-    p = _arguments.real("norm_type", norm_type)
-    if p == 0:
-        raise ValueError("norm_type must not be 0")
+    p = exponent_of(norm_type)
     with np.errstate(all="ignore"):  # overflow and 0 / 0 are answers here, as elsewhere
         result = _norms(axes, x, dtype, p, kernel_size, stride, ceil_mode, channels_last)
     if out is None:
@@ -402,6 +400,14 @@ def _norms(
     averages *= prod(_arguments.per_axis("kernel_size", kernel_size, axes))
     averages += 0.0  # as torch has it, -0 is 0 before it is raised to 1 / p
     return power(averages, 1 / p).astype(dtype, copy=False)
+
+
+def exponent_of(norm_type: float) -> float:
+    """Return the exponent of a power average."""
+    p = _arguments.real("norm_type", norm_type)
+    if p == 0:
+        raise ValueError("norm_type must not be 0")
+    return p
 
 
 def power(x: Array, exponent: float) -> Array:

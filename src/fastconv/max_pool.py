@@ -396,7 +396,8 @@ def channels_as_rows(
     before, after = _arguments.padding(padding, kernel, steps, spread)
     ceil = _arguments.flag("ceil_mode", ceil_mode)
     # For its errors, which speak of channels.
-    channels, _ = _core.out_size("channels", c, before, after, *kernel, *steps, *spread, ceil)
+    form = before, after, kernel[0], steps[0], spread[0], ceil
+    channels, _ = _core.out_size("channels", c, *form)
     if 0 in sizes:
         raise ValueError(f"x must have pixels, got shape {x.shape}")
     pixels = sizes[0] * sizes[1]
