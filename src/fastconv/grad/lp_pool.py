@@ -14,7 +14,7 @@ from fastconv import _arguments
 from fastconv._arguments import Array, Pair
 from fastconv._pooling import plan_for, run
 from fastconv.avg_pool import exponent_of, power
-from fastconv.grad._pooling import check_shape, operands, spread
+from fastconv.grad._pooling import check_shape, max_gradient, operands, spread
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
