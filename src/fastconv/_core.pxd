@@ -83,6 +83,17 @@ cdef extern from "fastconv.h" nogil:
         int channels_last
         fc_dtype dtype
 
+    ctypedef struct fc_local_desc:
+        int64_t n, c, h, w
+        int64_t k, kh, kw
+        int64_t stride[2]
+        int64_t dilation[2]
+        int64_t pad[4]
+        int channels_last
+        int bias_per_pixel
+        fc_dtype dtype
+        fc_activation activation
+
     ctypedef struct fc_array:
         void *data
         int64_t n, c, d, h, w
@@ -91,6 +102,9 @@ cdef extern from "fastconv.h" nogil:
         pass
 
     ctypedef struct fc_pool_plan:
+        pass
+
+    ctypedef struct fc_local_plan:
         pass
 
     ctypedef struct fc_plan_info:
@@ -140,6 +154,14 @@ cdef extern from "fastconv.h" nogil:
     void fc_pool_plan_size(const fc_pool_plan *plan, int64_t *oh, int64_t *ow)
     fc_status fc_pool_plan_run(const fc_pool_plan *plan, const fc_array *input,
                                const fc_array *output, int64_t *indices, fc_error *error)
+
+    fc_status fc_local_plan_create(const fc_local_desc *desc, fc_level level, fc_local_plan **plan,
+                                   fc_error *error)
+    void fc_local_plan_destroy(fc_local_plan *plan)
+    void fc_local_plan_describe(const fc_local_plan *plan, fc_plan_info *info)
+    fc_status fc_local_plan_run(const fc_local_plan *plan, const fc_array *input,
+                                const void *weight, const void *bias, const fc_array *residual,
+                                const fc_array *output, fc_error *error)
 
     void fc_activate(fc_dtype dtype, const fc_activation *activation, int64_t count, const void *x,
                      void *y)
