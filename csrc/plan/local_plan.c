@@ -25,15 +25,17 @@ static fc_status validate(fc_local_plan *p, fc_error *error)
                               d->dilation[0], 0, &p->oh, &remainder, error)) ||
         (status = fc_out_size("width", d->w, d->pad[2], d->pad[3], d->kw, d->stride[1],
                               d->dilation[1], 0, &p->ow, &remainder, error)) ||
-        (status = fc_check_bytes("input", d->n, d->c, d->h, d->w, p->io_bytes, error)) ||
-        /* As a kernel takes them: float16 in float, by the FC_DOT_ROWS. */
-        (status =
-             fc_check_bytes("window", FC_DOT_ROWS, d->c, d->kh, d->kw, p->element_bytes, error)))
+        (status = fc_check_bytes("input", (int64_t[5]){d->n, d->c, 1, d->h, d->w}, p->io_bytes,
+                                 error)) ||
+        /* As the kernels take them: float16 in float, some rows at once. */
+        (status = fc_check_bytes("window", (int64_t[5]){FC_DOT_ROWS, d->c, 1, d->kh, d->kw},
+                                 p->element_bytes, error)))
         return status;
     p->length = d->c * d->kh * d->kw;
-    if ((status = fc_check_bytes("weight", p->oh, p->ow, d->k, p->length, p->io_bytes, error)))
+    if ((status = fc_check_bytes("weight", (int64_t[5]){1, p->oh, p->ow, d->k, p->length},
+                                 p->io_bytes, error)))
         return status;
-    return fc_check_bytes("output", d->n, d->k, p->oh, p->ow, p->io_bytes, error);
+    return fc_check_bytes("output", (int64_t[5]){d->n, d->k, 1, p->oh, p->ow}, p->io_bytes, error);
 }
 
 fc_status fc_local_plan_create(const fc_local_desc *desc, fc_level level, fc_local_plan **plan,

@@ -13,6 +13,7 @@ from fastconv.activation import relu
 from fastconv.config import config, show_config
 from fastconv.conv import conv1d, conv2d, conv3d
 from fastconv.layers import Conv1d, Conv2d, Conv3d
+from fastconv.linear import Linear, linear
 from fastconv.pool import avg_pool2d, global_avg_pool2d, max_pool2d
 from fastconv.shapes import conv_output_shape, same_padding
 from fastconv.threads import get_num_threads, num_threads, set_num_threads
@@ -33,6 +34,7 @@ __all__ = [
     "Conv2d",
     "Conv3d",
     "ConvTranspose2d",
+    "Linear",
     "avg_pool2d",
     "config",
     "conv1d",
@@ -45,6 +47,7 @@ __all__ = [
     "get_num_threads",
     "global_avg_pool2d",
     "grad",
+    "linear",
     "max_pool2d",
     "num_threads",
     "reference",

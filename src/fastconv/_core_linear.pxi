@@ -115,45 +115,64 @@ cdef int run_local(LocalPlan plan, fc_array *x, cnp.ndarray weight, object bias,
     return check(status, &error)
 
 
-cdef class _PublishedLinear:
-    """What the fast path of a Linear serves; never changed, only replaced."""
+cdef class _KnownInput:
+    """An input that the fast path of a Linear serves; never changed, only replaced."""
 
     cdef LocalPlan plan
-    cdef object weight, bias
     cdef int rank
     cdef cnp.npy_intp shape[4]
     cdef cnp.npy_intp out_shape[4]
 
 
+cdef class LinearState:
+    """A Linear's weights with what serves them; of all of them, a call sees one state."""
+
+    cdef readonly cnp.ndarray weight
+    cdef readonly object bias
+    cdef readonly object conv
+    cdef _KnownInput known
+
+    def __init__(self, cnp.ndarray weight not None, bias, conv):
+        self.weight = weight
+        self.bias = bias
+        self.conv = conv
+
+    def publish(self, LocalPlan plan not None, tuple shape):
+        """Serve inputs of this shape, of one to four axes, by the plan from now on."""
+        cdef _KnownInput known = _KnownInput.__new__(_KnownInput)
+        cdef fc_local_desc *d = &plan.desc
+        cdef int64_t samples = 1
+        cdef int i
+        known.plan = plan
+        known.rank = <int>len(shape)
+        for i in range(known.rank):
+            known.shape[i] = known.out_shape[i] = shape[i]
+            samples *= shape[i]
+        known.out_shape[known.rank - 1] = d.k
+        if samples != d.n * d.c or shape[known.rank - 1] != d.c:
+            raise ValueError(f"the plan is not one for an input of shape {shape}")
+        check_whole("weight", self.weight, d.k * d.c, plan.typenum)
+        if self.bias is not None:
+            check_whole("bias", self.bias, d.k, plan.typenum)
+        self.known = known
+
+
 cdef class LinearBase:
     """The call of a Linear: at once to C for the input it knows, else through `_general`."""
 
-    cdef _PublishedLinear published
+    cdef readonly LinearState _state
 
-    def _publish(self, LocalPlan plan not None, cnp.ndarray weight not None, bias, tuple shape):
-        """Serve inputs of this shape, of four axes at most, by the plan from now on."""
-        cdef _PublishedLinear published = _PublishedLinear.__new__(_PublishedLinear)
-        cdef fc_local_desc *d = &plan.desc
-        cdef int i
-        published.rank = <int>len(shape)
-        for i in range(published.rank):
-            published.shape[i] = published.out_shape[i] = shape[i]
-        published.out_shape[published.rank - 1] = d.k
-        check_whole("weight", weight, d.k * d.c, plan.typenum)
-        if bias is not None:
-            check_whole("bias", bias, d.k, plan.typenum)
-        published.plan, published.weight, published.bias = plan, weight, bias
-        self.published = published
-
-    def _forget(self):
-        self.published = None
+    def _replace(self, LinearState state not None):
+        self._state = state
 
     def __call__(self, x, /, *, out=None, residual=None):
-        cdef _PublishedLinear known = self.published
+        cdef LinearState state = self._state
+        cdef _KnownInput known
         cdef fc_array input, output, added
         cdef int typenum
-        if known is None or residual is not None:
+        if state is None or state.known is None or residual is not None:
             return self._general(x, out, residual)
+        known = state.known
         typenum = known.plan.typenum
         if not plain(x, typenum, known.rank, known.shape):
             return self._general(x, out, residual)
@@ -165,11 +184,9 @@ cdef class LinearBase:
             or not disjoint(out, x)
         ):
             return self._general(x, out, residual)
-        input.data, output.data, added.data = (
-            cnp.PyArray_DATA(x), cnp.PyArray_DATA(out), NULL
-        )
+        input.data, output.data, added.data = cnp.PyArray_DATA(x), cnp.PyArray_DATA(out), NULL
         input.n, output.n = known.plan.desc.c, known.plan.desc.k
         input.c = output.c = 1
         input.d = input.h = input.w = output.d = output.h = output.w = 0
-        run_local(known.plan, &input, known.weight, known.bias, &added, &output)
+        run_local(known.plan, &input, state.weight, state.bias, &added, &output)
         return out
