@@ -14,6 +14,7 @@ from fastconv.config import config, show_config
 from fastconv.conv import conv1d, conv2d, conv3d
 from fastconv.layers import Conv1d, Conv2d, Conv3d
 from fastconv.linear import Linear, linear
+from fastconv.local import locally_connected2d
 from fastconv.pool import avg_pool2d, global_avg_pool2d, max_pool2d
 from fastconv.shapes import conv_output_shape, same_padding
 from fastconv.threads import get_num_threads, num_threads, set_num_threads
@@ -48,6 +49,7 @@ __all__ = [
     "global_avg_pool2d",
     "grad",
     "linear",
+    "locally_connected2d",
     "max_pool2d",
     "num_threads",
     "reference",

@@ -129,10 +129,10 @@ cdef class LinearState:
 
     cdef readonly cnp.ndarray weight
     cdef readonly object bias
-    cdef readonly object conv
+    cdef readonly ConvBase conv
     cdef _KnownInput known
 
-    def __init__(self, cnp.ndarray weight not None, bias, conv):
+    def __init__(self, cnp.ndarray weight not None, bias, ConvBase conv not None):
         self.weight = weight
         self.bias = bias
         self.conv = conv
@@ -170,9 +170,13 @@ cdef class LinearBase:
         cdef _KnownInput known
         cdef fc_array input, output, added
         cdef int typenum
-        if state is None or state.known is None or residual is not None:
-            return self._general(x, out, residual)
+        if state.conv.published is not None and (
+            state.conv.published.fits(x, state.conv.published.shape)
+        ):
+            return state.conv(x, out=out, residual=residual)
         known = state.known
+        if known is None or residual is not None:
+            return self._general(x, out, residual)
         typenum = known.plan.typenum
         if not plain(x, typenum, known.rank, known.shape):
             return self._general(x, out, residual)

@@ -26,9 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Linear", "linear"]
 
-# Samples up to which dot products take less time than the engine: with weights that are packed
-# already, and with those that serve one call.
-_FEW, _FEW_ONCE = 2, 8
+# Bytes of weights that come from memory at every call: what two cores of a large cache hold.
+_FAR = 8 << 20
+# Samples up to which dot products read such weights as fast as the engine reads packed ones.
+_FEW = 2
+# Samples up to which they take less time than an engine that has to pack first, if rows are long:
+# of shorter ones, a sample for each 32 features; the rest of a row's cost is its sum's.
+_FEW_ONCE, _FEATURES = 16, 32
 # The most axes of an input that the fast path of a `Linear` takes.
 _FAST_AXES = 4
 
@@ -126,7 +130,7 @@ def linear(
         matrix = weight.reshape(k, c)
         if c == 0:  # sums of nothing are those of one zero
             x, matrix = np.zeros((len(x), 1), dtype), np.zeros((k, 1), dtype)
-        if len(x) <= _FEW_ONCE:
+        if len(x) <= min(_FEW_ONCE, max(_FEW, c // _FEATURES)):
             _take_dots(x, matrix, row, residual, result, how)
         else:
             _take_engine(x, matrix, row, residual, result, activation)
@@ -221,9 +225,9 @@ def _take_engine(
     out: Array,
     activation: Activation | None,
 ) -> None:
-    """Convolve one with the other, of which the smaller one is packed for it."""
+    """Convolve one with the other, which is packed first: samples where weights are too large."""
     n, k = out.shape
-    if n >= k or (bias is not None and residual is not None):
+    if weight.nbytes < _FAR or n >= k or (bias is not None and residual is not None):
         conv1d(
             x,
             weight[..., np.newaxis],
@@ -248,9 +252,9 @@ def _take_engine(
 class Linear(LinearBase):
     """A dense layer with fixed weights: called with samples, it returns their weighted sums.
 
-    It copies the weights. For one sample, or two, it reads them as they are; for more it packs
-    them, when first needed. Calls may come from any number of threads at once. Instances can be
-    pickled and copied.
+    It copies the weights and packs them, when first needed; where they are too many for the
+    processor's caches, one sample or two read them as they are. Calls may come from any number of
+    threads at once. Instances can be pickled and copied.
 
     Parameters
     ----------
@@ -405,7 +409,7 @@ class Linear(LinearBase):
         shape = _arguments.shape("input_shape", input_shape)
         out_shape = _out_shape("input_shape", shape, self.weight.shape)
         n = prod(shape[:-1])
-        if n > _FEW:
+        if n > self._few():
             told: Explanation = self._state.conv.explain((n, shape[-1]))
             return told._replace(out_shape=out_shape)
         plan = self._plan(n)
@@ -453,18 +457,21 @@ class Linear(LinearBase):
             residual = _arguments.operand("residual", residual, shape, dtype)
 
         def compute(x: Array, residual: Array | None, result: Array) -> None:
-            if len(x) <= _FEW:
+            if len(x) <= few:
                 _take_dots(x, state.weight, state.bias, residual, result, how)
             else:
                 state.conv(x, residual=residual, out=result)
 
-        how = _arguments.activation(self._activation)
+        few, how = self._few(), _arguments.activation(self._activation)
         inputs = {"x": x, "residual": residual}
         result = _delivered(compute, shape[-1], x, residual, shape, dtype, out, inputs)
         n = prod(shape[:-1])
-        if 0 < n <= _FEW and x.ndim <= _FAST_AXES:
+        if 0 < n <= few and x.ndim <= _FAST_AXES:
             state.publish(self._plan(n), x.shape)
         return result
+
+    def _few(self) -> int:
+        return _FEW if self.weight.nbytes >= _FAR else 0
 
     def _plan(self, n: int) -> LocalPlan:
         k, c = self.weight.shape
