@@ -128,6 +128,18 @@ typedef struct fc_columns_desc {
     int64_t stride[2], dilation[2], pad[4];
 } fc_columns_desc;
 
+/* A layer whose output pixels have weights of their own, (oh, ow, k, c * kh * kw); its outputs have
+ * their channels last.  A dense layer is one of a single pixel. */
+typedef struct fc_local_desc {
+    int64_t n, c, h, w;
+    int64_t k, kh, kw;
+    int64_t stride[2], dilation[2], pad[4];
+    int channels_last;  /* of the input */
+    int bias_per_pixel; /* bias is (oh, ow, k), otherwise (k) */
+    fc_dtype dtype;
+    fc_activation activation;
+} fc_local_desc;
+
 /* A 5-D array: data and its strides over n, c, d, h, w whatever the layout; 0 for an axis that it
  * lacks.  The innermost axis (w, or c when channels last) has stride 1 or length 1. */
 typedef struct fc_array {
@@ -137,6 +149,7 @@ typedef struct fc_array {
 
 typedef struct fc_plan fc_plan;
 typedef struct fc_pool_plan fc_pool_plan;
+typedef struct fc_local_plan fc_local_plan;
 
 /* What the estimate of a plan's time counts; csrc/plan/costs.c tells what one of each costs. */
 typedef enum fc_work {
@@ -263,6 +276,17 @@ fc_status fc_unfold(const fc_columns_desc *desc, size_t element_bytes, const fc_
 /* Each pixel becomes the sum of all that windows hold of it; floating types only. */
 fc_status fc_fold(const fc_columns_desc *desc, fc_dtype dtype, const fc_array *columns,
                   const fc_array *image, fc_error *error);
+
+fc_status fc_local_plan_create(const fc_local_desc *desc, fc_level level, fc_local_plan **plan,
+                               fc_error *error);
+void fc_local_plan_destroy(fc_local_plan *plan);
+/* Weights are read as they are: packed_bytes is 0 and no work is counted. */
+void fc_local_plan_describe(const fc_local_plan *plan, fc_plan_info *info);
+/* weight and bias are contiguous; bias and residual, which may be the output, may have data NULL.
+ */
+fc_status fc_local_plan_run(const fc_local_plan *plan, const fc_array *input, const void *weight,
+                            const void *bias, const fc_array *residual, const fc_array *output,
+                            fc_error *error);
 
 /* y[i] = activation(x[i]) for count contiguous elements; x may be y. Floating types only. */
 void fc_activate(fc_dtype dtype, const fc_activation *activation, int64_t count, const void *x,

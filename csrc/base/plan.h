@@ -90,4 +90,27 @@ struct fc_pool_plan {
     size_t scratch_bytes;
 };
 
+/* A layer without shared weights (csrc/ops/local.c). */
+struct fc_local_plan {
+    fc_local_desc desc;
+    int64_t oh, ow;
+    int64_t length; /* of a window: weights of one output element */
+    int64_t flops;
+    int64_t item_rows, item_images;
+    size_t element_bytes, io_bytes;
+    const struct fc_kernels *kernels;
+    const struct fc_family *family;
+    double seconds;
+    size_t scratch_bytes; /* one thread's */
+    char blocking_text[80];
+};
+
+/* Everything that one run of it needs beside the plan. */
+struct fc_local_io {
+    fc_array x, y, residual;   /* residual.data may be NULL */
+    const void *weight, *bias; /* bias may be NULL */
+    char *scratch;             /* threads * plan->scratch_bytes, 64-byte aligned */
+    int threads;
+};
+
 #endif

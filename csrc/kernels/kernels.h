@@ -18,6 +18,8 @@ enum {
     FC_NR_MAX = 32,      /* output channels in one dense tile, at most */
     FC_VL_MAX = 16,      /* elements in one vector, at most */
     FC_SLAB_GROUP = 32,  /* channels of which a slab takes a vector each before the next columns */
+    FC_DOT_ROWS = 4,     /* rows of dot products at a time: more would share sets of L1 */
+    FC_DOT_COLUMNS = 2,  /* and columns: six loads for eight multiply-adds keep the units busy */
     FC_WINDOW_COUNT = 11 /* element types of max pooling */
 };
 
@@ -380,6 +382,15 @@ typedef void fc_stream_end_fn(void);
 
 /* y[i * y_step] += x[i] for count elements. */
 typedef void fc_add_fn(int64_t count, const void *x, void *y, int64_t y_step);
+
+/* Dot products: adds those of FC_DOT_ROWS rows with FC_DOT_COLUMNS columns, of `length` elements,
+ * to their partial sums, one vector each, [column][row].  Rows may be the same, and columns, of
+ * which the second one's sums are then undefined. */
+typedef void fc_dots_fn(const void *const *rows, const void *const *columns, int64_t length,
+                        void *partial);
+/* y[i * step] = bias[i * step] + the sum of the vector partial[i], for i < FC_DOT_ROWS. */
+typedef void fc_dots_finish_fn(const void *partial, const void *bias, void *y, int64_t step);
+
 typedef void fc_activate_fn(int64_t count, const void *x, void *y, const struct fc_act *act);
 /* The sum of rows x cols elements, rows `row` apart, summed in blocks so that the error stays
  * small. */
@@ -415,6 +426,9 @@ struct fc_family {
     fc_pool_whole_fn *max_whole, *avg_whole;
     fc_sum_fn *sum;
     fc_add_fn *add;
+
+    fc_dots_fn *dots;
+    fc_dots_finish_fn *dots_finish;
     fc_activate_fn *activate;
     fc_peak_fn *peak;
 };

@@ -34,6 +34,10 @@ void fc_scatter_run(const struct fc_kernels *kernels, const fc_scatter_desc *des
                     size_t element_bytes, const int64_t *indices, const void *from, void *to,
                     char *scratch, int threads);
 
+/* Fills in the blocking, scratch_bytes and seconds of a plan whose sizes are known. */
+void fc_local_prepare(fc_local_plan *plan);
+void fc_local_run_items(const fc_local_plan *plan, const struct fc_local_io *io);
+
 void fc_activate_run(const struct fc_kernels *kernels, fc_dtype dtype,
                      const fc_activation *activation, int64_t count, const void *x, void *y);
 

@@ -38,6 +38,8 @@ from fastconv.global_pool import (
     global_max_pool3d,
 )
 from fastconv.layers import Conv1d, Conv2d, Conv3d
+from fastconv.linear import Linear, linear
+from fastconv.local import locally_connected2d
 from fastconv.max_pool import (
     max_pool1d,
     max_pool2d,
@@ -67,6 +69,7 @@ __all__ = [
     "Conv2d",
     "Conv3d",
     "ConvTranspose2d",
+    "Linear",
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool3d",
@@ -93,6 +96,8 @@ __all__ = [
     "global_max_pool2d",
     "global_max_pool3d",
     "grad",
+    "linear",
+    "locally_connected2d",
     "lp_pool1d",
     "lp_pool2d",
     "lp_pool3d",

@@ -120,6 +120,17 @@ cdef extern from "fastconv.h" nogil:
         int channels_last
         fc_dtype dtype
 
+    ctypedef struct fc_local_desc:
+        int64_t n, c, h, w
+        int64_t k, kh, kw
+        int64_t stride[2]
+        int64_t dilation[2]
+        int64_t pad[4]
+        int channels_last
+        int bias_per_pixel
+        fc_dtype dtype
+        fc_activation activation
+
     ctypedef struct fc_array:
         void *data
         int64_t n, c, d, h, w
@@ -128,6 +139,9 @@ cdef extern from "fastconv.h" nogil:
         pass
 
     ctypedef struct fc_pool_plan:
+        pass
+
+    ctypedef struct fc_local_plan:
         pass
 
     ctypedef struct fc_plan_info:
@@ -201,6 +215,14 @@ cdef extern from "fastconv.h" nogil:
                         const fc_array *columns, fc_error *error)
     fc_status fc_fold(const fc_columns_desc *desc, fc_dtype dtype, const fc_array *columns,
                       const fc_array *image, fc_error *error)
+
+    fc_status fc_local_plan_create(const fc_local_desc *desc, fc_level level, fc_local_plan **plan,
+                                   fc_error *error)
+    void fc_local_plan_destroy(fc_local_plan *plan)
+    void fc_local_plan_describe(const fc_local_plan *plan, fc_plan_info *info)
+    fc_status fc_local_plan_run(const fc_local_plan *plan, const fc_array *input,
+                                const void *weight, const void *bias, const fc_array *residual,
+                                const fc_array *output, fc_error *error)
 
     void fc_activate(fc_dtype dtype, const fc_activation *activation, int64_t count, const void *x,
                      void *y)

@@ -146,6 +146,73 @@ class ConvBase:
     ) -> None: ...
     def _forget(self) -> None: ...
 
+@disjoint_base
+class LocalPlan:
+    def __new__(
+        cls,
+        n: int,
+        c: int,
+        h: int,
+        w: int,
+        k: int,
+        kh: int,
+        kw: int,
+        stride: tuple[int, ...],
+        padding: tuple[int, ...],
+        dilation: tuple[int, ...],
+        channels_last: bool,
+        bias_per_pixel: bool,
+        dtype: str,
+        activation: _Activation,
+        level: _Level,
+    ) -> Self: ...
+    @property
+    def out_shape(self) -> tuple[int, int, int, int]: ...
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def level(self) -> str: ...
+    @property
+    def flops(self) -> int: ...
+    @property
+    def packed_bytes(self) -> int: ...
+    @property
+    def scratch_bytes(self) -> int: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def blocking(self) -> str: ...
+    @property
+    def why(self) -> str: ...
+    def run(
+        self,
+        x: _Array,
+        weight: _Array,
+        bias: _Array | None,
+        residual: _Array | None,
+        out: _Array,
+    ) -> None: ...
+
+@disjoint_base
+class LinearState:
+    def __init__(self, weight: _Array, bias: _Array | None, conv: Any) -> None: ...
+    @property
+    def weight(self) -> _Array: ...
+    @property
+    def bias(self) -> _Array | None: ...
+    @property
+    def conv(self) -> Any: ...
+    def publish(self, plan: LocalPlan, shape: tuple[int, ...]) -> None: ...
+
+@disjoint_base
+class LinearBase:
+    @property
+    def _state(self) -> LinearState: ...
+    def __call__(
+        self, x: ArrayLike, /, *, out: _Array | None = None, residual: ArrayLike | None = None
+    ) -> _Array: ...
+    def _replace(self, state: LinearState) -> None: ...
+
 def literal_types(items: tuple[object, ...], depth: int = 0) -> tuple[object, ...] | None: ...
 def pad_shape(
     mode: str,

@@ -17,6 +17,12 @@ from fastconv.grad.avg_pool import (
 )
 from fastconv.grad.columns import fold_input, unfold_input
 from fastconv.grad.conv_input import conv1d_input, conv2d_input, conv3d_input
+from fastconv.grad.linear import linear_bias, linear_input, linear_weight
+from fastconv.grad.local import (
+    locally_connected2d_bias,
+    locally_connected2d_input,
+    locally_connected2d_weight,
+)
 from fastconv.grad.lp_pool import lp_pool1d, lp_pool2d, lp_pool3d
 from fastconv.grad.max_pool import (
     adaptive_max_pool1d,
@@ -53,6 +59,12 @@ __all__ = [
     "global_max_pool1d",
     "global_max_pool2d",
     "global_max_pool3d",
+    "linear_bias",
+    "linear_input",
+    "linear_weight",
+    "locally_connected2d_bias",
+    "locally_connected2d_input",
+    "locally_connected2d_weight",
     "lp_pool1d",
     "lp_pool2d",
     "lp_pool3d",

@@ -10,6 +10,8 @@ Use it to see what a function means, and to check the fast one. It is thousands 
 from fastconv.reference.activation import relu
 from fastconv.reference.columns import fold, unfold
 from fastconv.reference.conv import conv1d, conv2d, conv3d
+from fastconv.reference.linear import linear
+from fastconv.reference.local import locally_connected2d
 from fastconv.reference.padding import pad
 from fastconv.reference.pool import avg_pool2d, global_avg_pool2d, max_pool2d
 from fastconv.reference.transposed import conv_transpose1d, conv_transpose2d, conv_transpose3d
@@ -24,6 +26,8 @@ __all__ = [
     "conv_transpose3d",
     "fold",
     "global_avg_pool2d",
+    "linear",
+    "locally_connected2d",
     "max_pool2d",
     "pad",
     "relu",
