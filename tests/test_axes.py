@@ -112,6 +112,51 @@ def test_oracle(axes, rng):
         assert np.allclose(y, wanted, rtol=1e-13, atol=1e-13)
 
 
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_padding_modes(mode, axes, channels_last, rng):
+    sizes, kernel = (4, 5, 6)[-axes:], (2, 3, 3)[-axes:]
+    x = rng.standard_normal((2, *sizes, 3) if channels_last else (2, 3, *sizes))
+    weight = rng.standard_normal((4, 3, *kernel))
+    form = {
+        "padding": ((1, 0), (2, 1), (0, 2))[-axes:],
+        "stride": 2,
+        "padding_mode": mode,
+        "channels_last": channels_last,
+    }
+    wanted = getattr(fastconv.reference, f"conv{axes}d")(x, weight, **form)
+    y = FUNCTIONS[axes](x, weight, **form)
+    assert np.allclose(y, wanted, rtol=1e-13, atol=1e-13)
+    conv = CLASSES[axes](weight, **form)
+    for _ in range(2):
+        assert np.array_equal(conv(x), conv(np.asfortranarray(x)))
+        assert np.allclose(conv(x), wanted, rtol=1e-13, atol=1e-13)
+    assert np.array_equal(pickle.loads(pickle.dumps(conv))(x[1]), conv(x)[1])
+    assert conv.explain(x.shape).out_shape == y.shape
+    assert f"padding_mode='{mode}'" in repr(conv)
+    padded = fastconv.padding.padded(x, form["padding"], mode, channels_last)
+    with pytest.raises(ValueError, match="out overlaps x"):
+        conv(x, out=x.reshape(-1)[: y.size].reshape(y.shape))
+    assert conv(padded).shape != y.shape  # no padding is taken for done
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"padding_mode": "mirror"}, ["padding_mode", "reflect", "mirror"]),
+        ({"padding_mode": None}, ["padding_mode", "None"]),
+        ({"padding_mode": "reflect", "padding": 5}, ["5", "reflect"]),
+        ({"padding_mode": "circular", "padding": 6}, ["6", "circular"]),
+    ],
+)
+def test_bad_padding_modes(change, words):
+    form = {"padding": 1, **change}
+    with pytest.raises((ValueError, TypeError)) as refusal:
+        fastconv.conv2d(np.ones((3, 5, 5)), np.ones((1, 3, 3, 3)), **form)
+    assert not [word for word in words if word not in str(refusal.value)], str(refusal.value)
+
+
 def test_same_bits_on_any_number_of_threads(openmp, rng):
     x = rng.standard_normal((2, 24, 9, 20, 21)).astype(np.float32)
     weight = rng.standard_normal((40, 24, 3, 3, 3)).astype(np.float32)

@@ -13,6 +13,7 @@ from fastconv import _arguments
 from fastconv._arguments import FLOATS, Activation, Array, Padding, Pair
 from fastconv._core import ConvPlan, Packed
 from fastconv._plans import layer_of, plan_for
+from fastconv.padding import filled
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -283,7 +284,10 @@ def _convolve(
     x, dtype = _arguments.as_array("x", x, FLOATS)
     weight, own = _arguments.as_array("weight", weight, FLOATS)
     _arguments.same_dtype("weight", own, "x", dtype)
-    layer = layer_of(weight.shape, axes, dtype, *form)
+    layer, filling = filled(layer_of(weight.shape, axes, dtype, *form), padding_mode)
+    given = x
+    if filling:
+        x = filling.apply(x)
     plan = plan_for("x", x.shape, weight.shape, layer, one_shot=True)
     if bias is not None:
         bias = _arguments.operand("bias", bias, weight.shape[:1], dtype)
@@ -295,7 +299,7 @@ def _convolve(
         bias,
         residual,
         out,
-        {"weight": weight, "bias": bias},
+        {"x": given, "weight": weight, "bias": bias},
     )
 
 
@@ -311,13 +315,13 @@ def run(
 ) -> Array:
     """Run `plan` with packed weights, or with an array of them that is packed for this once.
 
-    `inputs` are those beside x and residual that `out` must not overlap.
+    `inputs` are those beside the residual that `out` must not overlap.
     """
     shape = plan.out_shape[-x.ndim :]
     if residual is not None:
         residual = _arguments.operand("residual", residual, shape, dtype)
     if out is not None:
-        inputs = {"x": x, "residual": residual, **inputs}
+        inputs = {"residual": residual, **inputs}
         _arguments.check_out(out, shape, dtype, inputs, in_place="residual")
     result = _arguments.target(out, shape, dtype)
     if result.size:  # an empty batch has no rows to speak of

@@ -16,6 +16,7 @@ from fastconv._core import ConvBase, ConvPlan, Packed
 from fastconv._plans import Layer, layer_of, out_shape, plan_for, time_candidates
 from fastconv._weights import Weighted, Weights, packing_lock
 from fastconv.conv import run
+from fastconv.padding import filled
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -69,6 +70,7 @@ class _Conv(Weighted, ConvBase):
         groups: SupportsIndex = 1,
         *,
         channels_last: bool = False,
+        padding_mode: str = "zeros",
         activation: Activation | None = None,
         algorithm: str = "auto",
         input_shape: Sequence[SupportsIndex] | None = None,
@@ -83,18 +85,9 @@ class _Conv(Weighted, ConvBase):
                 f"{name}(np.random.default_rng().standard_normal((k, c, {kernel}), np.float32))"
             )
         weight, dtype = _arguments.as_array("weight", weight, FLOATS)
-        self._layer = layer_of(
-            weight.shape,
-            self._axes,
-            dtype,
-            stride,
-            padding,
-            dilation,
-            groups,
-            channels_last,
-            activation,
-            algorithm,
-        )
+        form = stride, padding, dilation, groups, channels_last, activation, algorithm
+        layer = layer_of(weight.shape, self._axes, dtype, *form)
+        self._layer, self._filling = filled(layer, padding_mode)
         self._dtype = dtype
         _check_layer(weight.shape, self._layer)
         self._tune = _arguments.flag("tune", tune)
@@ -103,8 +96,7 @@ class _Conv(Weighted, ConvBase):
         self._timed: dict[tuple[int, ...], dict[str, float]] = {}  # milliseconds by shape
         self._take(weight, bias)
         if input_shape is not None:
-            shape = _arguments.shape("input_shape", input_shape)
-            self._prepared("input_shape", shape, self._weights)
+            self._prepared("input_shape", self._padded_shape(input_shape), self._weights)
 
     @property
     def receptive_field(self) -> tuple[int, ...]:
@@ -145,7 +137,7 @@ class _Conv(Weighted, ConvBase):
         >>> told.algorithm, told.out_shape
         ('direct', (6, 28, 28))
         """
-        shape = _arguments.shape("input_shape", input_shape)
+        shape = self._padded_shape(input_shape)
         plan = self._plan("input_shape", shape)
         timed = self._timed.get(shape)
         return Explanation(
@@ -166,10 +158,11 @@ class _Conv(Weighted, ConvBase):
         layer = self._layer
         return self._describe(
             stride=layer.stride,
-            padding=_arguments.pairs(layer.padding),
+            padding=self._filling.pads if self._filling else _arguments.pairs(layer.padding),
             dilation=layer.dilation,
             groups=layer.groups,
             channels_last=layer.channels_last,
+            padding_mode=self._filling.mode if self._filling else "zeros",
             activation=_arguments.activation_form(layer.activation),
             algorithm=layer.algorithm,
         )
@@ -183,8 +176,13 @@ class _Conv(Weighted, ConvBase):
         weights = self._weights  # read once: update() may replace it at any time
         x, dtype = _arguments.as_array("x", x, FLOATS)
         _arguments.same_dtype("x", dtype, "weight", self._dtype)
-        plan, packed = self._prepared("x", x.shape, weights)
-        return run(plan, packed, x, dtype, weights.bias, residual, out, {})
+        seen = self._filling.apply(x) if self._filling else x
+        plan, packed = self._prepared("x", seen.shape, weights)
+        return run(plan, packed, seen, dtype, weights.bias, residual, out, {"x": x})
+
+    def _padded_shape(self, input_shape: Sequence[SupportsIndex]) -> tuple[int, ...]:
+        shape = _arguments.shape("input_shape", input_shape)
+        return self._filling.shape("input_shape", shape) if self._filling else shape
 
     def _plan(self, name: str, shape: tuple[int, ...]) -> ConvPlan:
         weight = self.weight
@@ -206,7 +204,8 @@ class _Conv(Weighted, ConvBase):
         """Return a plan with the weights packed for it, and make them the fast path."""
         plan = self._plan(name, shape)
         packed = weights.packed_for(plan)
-        if shape != self._shape:
+        # What the fast path would take is padded already.
+        if shape != self._shape and not self._filling:
             with packing_lock():
                 if weights is self._weights:  # else replaced in the meantime
                     self._publish(plan, packed, weights.bias, shape, self._dtype, len(shape))

@@ -1,17 +1,18 @@
 """Padding: an array made larger, or smaller, at its borders.
 
-Knows the argument forms and ``_core``; what fits where is C's.
+Knows the argument forms, the layers of ``_plans`` and ``_core``; what fits where is C's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, SupportsFloat, SupportsIndex
+from typing import TYPE_CHECKING, Literal, NamedTuple, SupportsFloat, SupportsIndex
 
 import numpy as np
 
 from fastconv import _arguments, _core
 from fastconv._arguments import ELEMENTS, Array
+from fastconv._plans import Layer
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["pad"]
 
 _MODES = "constant", "reflect", "replicate", "circular"
+_FILLINGS = "zeros", "reflect", "replicate", "circular"
 
 
 def pad(
@@ -104,6 +106,41 @@ def padded(
     rest = ((0, 0),) * (array.ndim - len(pads) - len(channels))
     fill = np.zeros(1, dtype)
     return _padded(array, dtype, (*rest, *pads, *channels), mode, fill, None)
+
+
+def filled(layer: Layer, mode: object) -> tuple[Layer, Filling | None]:
+    """Return a convolution with its padding left to a `Filling`, where that is not of zeros."""
+    if not isinstance(mode, str):
+        raise TypeError(f"padding_mode must be a string, got {mode!r}")
+    if mode not in _FILLINGS:
+        raise ValueError(f"padding_mode must be one of {', '.join(_FILLINGS)}, got {mode!r}")
+    if mode == "zeros":
+        return layer, None
+    pads = _arguments.pairs(layer.padding)
+    return layer._replace(padding=(0,) * len(layer.padding)), Filling(
+        mode, pads, layer.channels_last
+    )
+
+
+class Filling(NamedTuple):
+    """The padding of a convolution other than with zeros, which goes before it."""
+
+    mode: str
+    pads: tuple[tuple[int, int], ...]
+    channels_last: bool
+
+    def shape(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of an image after padding; errors call it `name`."""
+        axes = len(self.pads)
+        _, c, sizes = _arguments.image(name, shape, axes, self.channels_last)
+        larger = tuple(size + sum(pad) for size, pad in zip(sizes, self.pads, strict=True))
+        batch = shape[: len(shape) - axes - 1]
+        return (*batch, *larger, c) if self.channels_last else (*batch, c, *larger)
+
+    def apply(self, x: Array) -> Array:
+        """Return an image padded."""
+        _arguments.image("x", x.shape, len(self.pads), self.channels_last)
+        return padded(x, self.pads, self.mode, self.channels_last)
 
 
 def normal_form(
