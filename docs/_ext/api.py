@@ -153,7 +153,17 @@ class CommandHelp(SphinxDirective):
         return [nodes.literal_block(text, text, language="console")]
 
 
+def resolve_in_package(app, env, node, contnode):
+    """Find what a docstring of a subpackage names as the package itself does."""
+    if node.get("refdomain") != "py":
+        return None
+    name = f"fastconv.{node['reftarget']}"
+    domain = env.get_domain("py")
+    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", name, node, contnode)
+
+
 def setup(app):
+    app.connect("missing-reference", resolve_in_package)
     app.connect("config-inited", write_pages)
     app.connect("config-inited", allow_own_names)
     app.connect("env-check-consistency", check_complete)
