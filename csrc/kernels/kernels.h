@@ -30,7 +30,8 @@ enum {
     FC_ACT_SILU,
     FC_ACT_HARDSWISH,
     FC_ACT_LEAKY_RELU,
-    FC_ACT_CLIP
+    FC_ACT_CLIP,
+    FC_ACT_LINEAR /* a x + b; in no epilogue, and not known to that header */
 };
 struct fc_act {
     int kind;
@@ -364,7 +365,11 @@ typedef void fc_stream_end_fn(void);
 
 /* y[i * y_step] += x[i] for count elements. */
 typedef void fc_add_fn(int64_t count, const void *x, void *y, int64_t y_step);
+/* y[i] = activation(x[i]); y may be x. */
 typedef void fc_activate_fn(int64_t count, const void *x, void *y, const struct fc_act *act);
+/* y[i] = g[i] * the derivative of the activation at x[i]; y may be x or g. */
+typedef void fc_activate_grad_fn(int64_t count, const void *x, const void *g, void *y,
+                                 const struct fc_act *act);
 /* The sum of rows x cols elements, rows `row` apart, summed in blocks so that the error stays
  * small. */
 typedef double fc_sum_fn(const void *x, int64_t rows, int64_t cols, int64_t row);
@@ -400,6 +405,7 @@ struct fc_family {
     fc_sum_fn *sum;
     fc_add_fn *add;
     fc_activate_fn *activate;
+    fc_activate_grad_fn *activate_grad;
     fc_peak_fn *peak;
 };
 

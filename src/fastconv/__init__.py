@@ -9,14 +9,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from fastconv.activation import relu
+from fastconv.activation import hardswish, leaky_relu, relu, relu6, sigmoid, silu, tanh
 from fastconv.columns import fold, unfold
 from fastconv.config import config, show_config
 from fastconv.conv import conv1d, conv2d, conv3d
 from fastconv.layers import Conv1d, Conv2d, Conv3d
+from fastconv.norm import batch_norm, local_response_norm
 from fastconv.padding import pad
 from fastconv.pool import avg_pool2d, global_avg_pool2d, max_pool2d
 from fastconv.shapes import conv_output_shape, same_padding
+from fastconv.softmax import cross_entropy, log_softmax, softmax
 from fastconv.threads import get_num_threads, num_threads, set_num_threads
 from fastconv.transposed import (
     ConvTranspose2d,
@@ -36,6 +38,7 @@ __all__ = [
     "Conv3d",
     "ConvTranspose2d",
     "avg_pool2d",
+    "batch_norm",
     "config",
     "conv1d",
     "conv2d",
@@ -44,18 +47,28 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "cross_entropy",
     "fold",
     "get_num_threads",
     "global_avg_pool2d",
     "grad",
+    "hardswish",
+    "leaky_relu",
+    "local_response_norm",
+    "log_softmax",
     "max_pool2d",
     "num_threads",
     "pad",
     "reference",
     "relu",
+    "relu6",
     "same_padding",
     "set_num_threads",
     "show_config",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "tanh",
     "unfold",
 ]
 
