@@ -291,6 +291,12 @@ fc_status fc_local_plan_run(const fc_local_plan *plan, const fc_array *input, co
 /* y[i] = activation(x[i]) for count contiguous elements; x may be y. Floating types only. */
 void fc_activate(fc_dtype dtype, const fc_activation *activation, int64_t count, const void *x,
                  void *y);
+/* y[i] = g[i] * the derivative of the activation at x[i]; y may be x or g. */
+void fc_activate_grad(fc_dtype dtype, const fc_activation *activation, int64_t count, const void *x,
+                      const void *g, void *y);
+/* y = x * scale[c] + shift[c] over contiguous (n, c, pixels); y may be x. Floating types only. */
+void fc_scale(fc_dtype dtype, int64_t n, int64_t c, int64_t pixels, const void *x,
+              const double *scale, const double *shift, void *y);
 
 /* Threads: the most that any call may use. */
 int fc_threads_get(void);

@@ -31,9 +31,7 @@ POOLS = [
 ]
 
 
-@pytest.mark.parametrize(
-    "name", ["conv2d", "max_pool2d", "avg_pool2d", "global_avg_pool2d", "relu"]
-)
+@pytest.mark.parametrize("name", reference.__all__)
 def test_signatures_are_those_of_the_fast_functions(name):
     def form(function):
         parameters = inspect.signature(function).parameters.values()

@@ -34,7 +34,8 @@ enum {
     FC_ACT_SILU,
     FC_ACT_HARDSWISH,
     FC_ACT_LEAKY_RELU,
-    FC_ACT_CLIP
+    FC_ACT_CLIP,
+    FC_ACT_LINEAR /* a x + b; in no epilogue, and not known to that header */
 };
 struct fc_act {
     int kind;
@@ -391,7 +392,11 @@ typedef void fc_dots_fn(const void *const *rows, const void *const *columns, int
 /* y[i * step] = bias[i * step] + the sum of the vector partial[i], for i < FC_DOT_ROWS. */
 typedef void fc_dots_finish_fn(const void *partial, const void *bias, void *y, int64_t step);
 
+/* y[i] = activation(x[i]); y may be x. */
 typedef void fc_activate_fn(int64_t count, const void *x, void *y, const struct fc_act *act);
+/* y[i] = g[i] * the derivative of the activation at x[i]; y may be x or g. */
+typedef void fc_activate_grad_fn(int64_t count, const void *x, const void *g, void *y,
+                                 const struct fc_act *act);
 /* The sum of rows x cols elements, rows `row` apart, summed in blocks so that the error stays
  * small. */
 typedef double fc_sum_fn(const void *x, int64_t rows, int64_t cols, int64_t row);
@@ -430,6 +435,7 @@ struct fc_family {
     fc_dots_fn *dots;
     fc_dots_finish_fn *dots_finish;
     fc_activate_fn *activate;
+    fc_activate_grad_fn *activate_grad;
     fc_peak_fn *peak;
 };
 

@@ -41,6 +41,28 @@ void fc_local_run_items(const fc_local_plan *plan, const struct fc_local_io *io)
 void fc_activate_run(const struct fc_kernels *kernels, fc_dtype dtype,
                      const fc_activation *activation, int64_t count, const void *x, void *y);
 
+/* Contiguous arrays of one dtype; y may be x or g. */
+struct fc_elementwise {
+    const struct fc_kernels *kernels;
+    fc_dtype dtype;
+    size_t element_bytes;
+    int64_t count; /* >= 1 */
+    const void *x, *g;
+    void *y;
+};
+/* y = activation(x), or if there is a g: y = g * the derivative of the activation at x.  seconds:
+ * on one thread, about. */
+void fc_elementwise_run(const struct fc_elementwise *elements, const fc_activation *activation,
+                        double seconds, int threads);
+
+/* y = x * scale[c] + shift[c], c being the remainder of a plane's number by the channels. */
+struct fc_scaling {
+    struct fc_elementwise elements;
+    int64_t planes, c;
+    const double *scale, *shift;
+};
+void fc_scaling_run(const struct fc_scaling *work, double seconds, int threads);
+
 /* The machine's limits: see fc_measure_... in fastconv.h. */
 double fc_peak(const struct fc_kernels *kernels, fc_dtype dtype);
 double fc_read_rate(const struct fc_kernels *kernels);

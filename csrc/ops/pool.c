@@ -11,7 +11,7 @@
  * All but the last three know planes alone: of a volume, the planes that a window takes are joined
  * into one first, with their own types, and pooled then.
  *
- * An item is a block of output rows and columns of a plane and, in NCHW, of one or more channels. */
+ * An item: a block of output rows and columns of one or, in NCHW, more channels of a plane. */
 #include <string.h>
 
 #include "ops/parallel.h"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from fastconv.activation import relu
+from fastconv.activation import hardswish, leaky_relu, relu, relu6, sigmoid, silu, tanh
 from fastconv.adaptive_pool import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -49,8 +49,10 @@ from fastconv.max_pool import (
     max_unpool2d,
     max_unpool3d,
 )
+from fastconv.norm import batch_norm, local_response_norm
 from fastconv.padding import pad
 from fastconv.shapes import conv_output_shape, same_padding
+from fastconv.softmax import cross_entropy, log_softmax, softmax
 from fastconv.threads import get_num_threads, num_threads, set_num_threads
 from fastconv.transposed import (
     ConvTranspose2d,
@@ -79,6 +81,7 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
+    "batch_norm",
     "config",
     "conv1d",
     "conv2d",
@@ -87,6 +90,7 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "cross_entropy",
     "fold",
     "get_num_threads",
     "global_avg_pool1d",
@@ -96,8 +100,12 @@ __all__ = [
     "global_max_pool2d",
     "global_max_pool3d",
     "grad",
+    "hardswish",
+    "leaky_relu",
     "linear",
+    "local_response_norm",
     "locally_connected2d",
+    "log_softmax",
     "lp_pool1d",
     "lp_pool2d",
     "lp_pool3d",
@@ -112,9 +120,14 @@ __all__ = [
     "pad",
     "reference",
     "relu",
+    "relu6",
     "same_padding",
     "set_num_threads",
     "show_config",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "tanh",
     "unfold",
 ]
 

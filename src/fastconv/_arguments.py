@@ -76,6 +76,27 @@ def positive(name: str, value: object) -> int:
     return number
 
 
+def real(name: str, value: object) -> float:
+    """Return `value` as a float that is not NaN."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {_shown(value)}")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must fit into a float64, got {_shown(value)}") from None
+    if isnan(number):
+        raise ValueError(f"{name} must not be NaN")
+    return number + 0.0  # plans are cached by value, and -0.0 equals 0.0
+
+
+def finite(name: str, value: object) -> float:
+    """Return `value` as a finite float."""
+    number = real(name, value)
+    if not isfinite(number):
+        raise ValueError(f"{name} must be finite, got {number}")
+    return number
+
+
 def flag(name: str, value: object) -> bool:
     """Return `value` as a bool; nothing but True and False will do."""
     if isinstance(value, (bool, np.bool_)):
@@ -194,8 +215,8 @@ def activation(value: object) -> tuple[str, float, float]:
     a, b = (*(real(f"activation {name}'s {word}", number) for word, number in named), 0.0, 0.0)[:2]
     if name == "clip" and a > b:
         raise ValueError(f"activation clip's lo must not be above its hi, got {a} and {b}")
-    if name == "leaky_relu" and not isfinite(a):
-        raise ValueError(f"activation leaky_relu's slope must be finite, got {a}")
+    if name == "leaky_relu":
+        finite("activation leaky_relu's slope", a)
     return str(name), a, b
 
 
@@ -232,19 +253,6 @@ def element(name: str, value: object, dtype: str) -> Array:
     if not fits:
         raise ValueError(f"{name} must fit into {dtype}, got {_shown(value)}")
     return np.array([number if floating else int(number)], dtype)
-
-
-def real(name: str, value: object) -> float:
-    """Return `value` as a float that is not NaN."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, got {_shown(value)}")
-    try:
-        number = float(value)
-    except OverflowError:
-        raise ValueError(f"{name} must fit into a float64, got {_shown(value)}") from None
-    if isnan(number):
-        raise ValueError(f"{name} must not be NaN")
-    return number + 0.0  # plans are cached by value, and -0.0 equals 0.0
 
 
 def _is_sequence(value: object) -> TypeGuard[Sequence[object]]:
@@ -397,6 +405,11 @@ def check_out(
             continue
         if _overlap(out, array):
             raise ValueError(f"out overlaps {name} in memory")
+
+
+def arrays_of(**arguments: ArrayLike | None) -> dict[str, Array]:
+    """Return those of the arguments that are arrays, whose memory `out` may share."""
+    return {name: value for name, value in arguments.items() if isinstance(value, np.ndarray)}
 
 
 def _same_elements(a: Array, b: Array) -> bool:

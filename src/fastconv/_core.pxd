@@ -226,6 +226,10 @@ cdef extern from "fastconv.h" nogil:
 
     void fc_activate(fc_dtype dtype, const fc_activation *activation, int64_t count, const void *x,
                      void *y)
+    void fc_activate_grad(fc_dtype dtype, const fc_activation *activation, int64_t count,
+                          const void *x, const void *g, void *y)
+    void fc_scale(fc_dtype dtype, int64_t n, int64_t c, int64_t pixels, const void *x,
+                  const double *scale, const double *shift, void *y)
 
     int fc_threads_get()
     void fc_threads_set(int64_t count)

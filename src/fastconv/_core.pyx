@@ -144,24 +144,7 @@ cdef bint disjoint(object a, object b) noexcept:
     )
 
 
-def activate(cnp.ndarray x not None, tuple activation, cnp.ndarray out not None):
-    """Apply an activation to every element of a contiguous array."""
-    cdef fc_activation how = activation_of(activation)
-    cdef fc_dtype dtype = _DTYPES[x.dtype.name]
-    cdef int64_t count = cnp.PyArray_SIZE(x)
-    cdef const void *source = cnp.PyArray_DATA(x)
-    cdef void *target = cnp.PyArray_DATA(out)
-    if dtype not in (FC_FLOAT16, FC_FLOAT32, FC_FLOAT64):
-        raise ValueError(f"x must be of a floating dtype, got {x.dtype}")
-    if (
-        cnp.PyArray_TYPE(out) != cnp.PyArray_TYPE(x) or cnp.PyArray_SIZE(out) != count
-        or not cnp.PyArray_ISCARRAY_RO(x) or not cnp.PyArray_ISCARRAY(out)
-    ):
-        raise ValueError("x and out must be contiguous arrays of one dtype and size")
-    with nogil:
-        fc_activate(dtype, &how, count, source, target)
-
-
+include "_core_elementwise.pxi"
 include "_core_conv.pxi"
 include "_core_linear.pxi"
 include "_core_pool.pxi"

@@ -241,6 +241,15 @@ class Conv2d(_Conv):
         a shape is first seen, by `explain` too, and take the fastest instead of the one that
         should be. Another run may then choose another one, whose results differ in the last bits.
 
+    Attributes
+    ----------
+    weight, bias : ndarray
+        Read-only; `update` replaces them.
+    parameters : int
+        How many numbers they are.
+    receptive_field : tuple of int
+        What an output sees of each axis of the input, in positions.
+
     Raises
     ------
     TypeError, ValueError, MemoryError
@@ -253,15 +262,6 @@ class Conv2d(_Conv):
     Notes
     -----
     Call an instance as ``conv(x, *, out=None, residual=None)``, with the arguments of `conv2d`.
-
-    Attributes
-    ----------
-    weight, bias : ndarray
-        Read-only; `update` replaces them.
-    parameters : int
-        How many numbers they are.
-    receptive_field : tuple of int
-        What an output sees of each axis of the input, in positions.
 
     Examples
     --------

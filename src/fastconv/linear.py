@@ -265,6 +265,15 @@ class Linear(LinearBase):
     activation : str or tuple, optional
         As for `conv2d`.
 
+    Attributes
+    ----------
+    weight, bias : ndarray
+        Read-only; `update` replaces them.
+    parameters : int
+        How many numbers they are.
+    receptive_field : tuple of int
+        What an output sees of the input: all its features.
+
     Raises
     ------
     TypeError, ValueError, MemoryError
@@ -277,15 +286,6 @@ class Linear(LinearBase):
     Notes
     -----
     Call an instance as ``layer(x, *, out=None, residual=None)``, with the arguments of `linear`.
-
-    Attributes
-    ----------
-    weight, bias : ndarray
-        Read-only; `update` replaces them.
-    parameters : int
-        How many numbers they are.
-    receptive_field : tuple of int
-        What an output sees of the input: all its features.
 
     Examples
     --------

@@ -2,8 +2,11 @@
 
 A gradient takes what its operator takes, and `grad_output`, the gradient with respect to the
 operator's result; it returns that with respect to an input or the weights, as the name says.
+Those of elementwise operators, softmax and normalisation have the operator's name and take its
+input, `grad_output`, and the operator's other arguments.
 """
 
+from fastconv.grad.activation import hardswish, leaky_relu, relu, relu6, sigmoid, silu, tanh
 from fastconv.grad.avg_pool import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -37,7 +40,9 @@ from fastconv.grad.max_pool import (
     max_pool_channels,
 )
 from fastconv.grad.max_unpool import max_unpool1d, max_unpool2d, max_unpool3d
+from fastconv.grad.norm import batch_norm, local_response_norm
 from fastconv.grad.padding import pad_input
+from fastconv.grad.softmax import cross_entropy, log_softmax, softmax
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -49,9 +54,11 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
+    "batch_norm",
     "conv1d_input",
     "conv2d_input",
     "conv3d_input",
+    "cross_entropy",
     "fold_input",
     "global_avg_pool1d",
     "global_avg_pool2d",
@@ -59,12 +66,16 @@ __all__ = [
     "global_max_pool1d",
     "global_max_pool2d",
     "global_max_pool3d",
+    "hardswish",
+    "leaky_relu",
     "linear_bias",
     "linear_input",
     "linear_weight",
+    "local_response_norm",
     "locally_connected2d_bias",
     "locally_connected2d_input",
     "locally_connected2d_weight",
+    "log_softmax",
     "lp_pool1d",
     "lp_pool2d",
     "lp_pool3d",
@@ -76,5 +87,11 @@ __all__ = [
     "max_unpool2d",
     "max_unpool3d",
     "pad_input",
+    "relu",
+    "relu6",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "tanh",
     "unfold_input",
 ]

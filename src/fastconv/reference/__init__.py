@@ -7,29 +7,42 @@ knows neither ``_core`` nor the operators.
 Use it to see what a function means, and to check the fast one. It is thousands of times slower.
 """
 
-from fastconv.reference.activation import relu
+from fastconv.reference.activation import hardswish, leaky_relu, relu, relu6, sigmoid, silu, tanh
 from fastconv.reference.columns import fold, unfold
 from fastconv.reference.conv import conv1d, conv2d, conv3d
 from fastconv.reference.linear import linear
 from fastconv.reference.local import locally_connected2d
+from fastconv.reference.norm import batch_norm, local_response_norm
 from fastconv.reference.padding import pad
 from fastconv.reference.pool import avg_pool2d, global_avg_pool2d, max_pool2d
+from fastconv.reference.softmax import cross_entropy, log_softmax, softmax
 from fastconv.reference.transposed import conv_transpose1d, conv_transpose2d, conv_transpose3d
 
 __all__ = [
     "avg_pool2d",
+    "batch_norm",
     "conv1d",
     "conv2d",
     "conv3d",
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "cross_entropy",
     "fold",
     "global_avg_pool2d",
+    "hardswish",
+    "leaky_relu",
     "linear",
+    "local_response_norm",
     "locally_connected2d",
+    "log_softmax",
     "max_pool2d",
     "pad",
     "relu",
+    "relu6",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "tanh",
     "unfold",
 ]

@@ -93,7 +93,7 @@ def from_nchw(array: Array, channels_last: bool, batched: bool) -> Array:
 def deliver(y: Array, dtype: np.dtype[Any], out: Array | None) -> Array:
     """Round the result to its dtype, once, and return it, or `out` filled with it."""
     with np.errstate(over="ignore"):
-        y = np.ascontiguousarray(y, dtype.newbyteorder("="))
+        y = np.asarray(y, dtype.newbyteorder("="), order="C")
     if out is None:
         return y
     out[...] = y
