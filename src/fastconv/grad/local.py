@@ -81,7 +81,8 @@ def locally_connected2d_input(
     if out is not None:
         _arguments.check_out(out, shape, dtype, {"weight": weight, "grad_output": grads})
     columns = np.matmul(
-        layer.by_pixel(grads), weight.astype(layer.wide, copy=False).reshape(-1, *layer.matrix)
+        layer.by_pixel(grads),
+        weight.astype(layer.wide, copy=False).reshape(layer.pixels, *layer.matrix),
     ).reshape(*layer.out, layer.n, layer.c, *layer.kernel)
     image = np.zeros((layer.n, layer.c, *layer.plane), layer.wide)
     for (p, q), positions, pixels in layer.taps():
@@ -147,7 +148,7 @@ def locally_connected2d_weight(
     columns = np.zeros((*layer.out, layer.n, layer.c, *layer.kernel), layer.wide)
     for (p, q), positions, pixels in layer.taps():
         columns[*positions, ..., p, q] = image[:, :, *pixels].transpose(2, 3, 0, 1)
-    matrices = columns.reshape(-1, layer.n, layer.matrix[1])
+    matrices = columns.reshape(layer.pixels, layer.n, layer.matrix[1])
     result = np.matmul(layer.by_pixel(grads).swapaxes(1, 2), matrices)
     return _deliver(result.reshape(shape), dtype, out)
 
@@ -225,6 +226,7 @@ class _Layer:
         self.batch = shape[:-3]
         self.dtype, self.wide = dtype, np.float64 if dtype == "float64" else np.float32
         self.out = plan.out_shape[1:3]
+        self.pixels = self.out[0] * self.out[1]
         self.matrix = weight_shape[2:]
         self.kernel = kernel_of(weight_shape, self.c, kernel_size)
         self.stride = _arguments.per_axis("stride", stride, 2)
@@ -252,7 +254,7 @@ class _Layer:
     def by_pixel(self, grads: Array) -> Array:
         """Return (n, k, oh, ow) as (oh * ow, n, k)."""
         pixels = self.to_nchw(grads).transpose(2, 3, 0, 1)
-        return pixels.reshape(-1, self.n, self.matrix[0])
+        return pixels.reshape(self.pixels, self.n, self.matrix[0])
 
     def taps(self) -> Iterator[tuple[Any, Any, Any]]:
         """Yield each position of the window, the outputs that see the image there, and its pixels.
