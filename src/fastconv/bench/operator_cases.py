@@ -6,6 +6,7 @@ these tuples. Knows ``operators`` and ``cases``.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterable
 from itertools import starmap
@@ -42,7 +43,7 @@ OPERATOR_FAMILIES: dict[str, str] = {
 RANDOM_COUNT = 20
 """Convolutions for each number of axes."""
 
-RANDOM_SEED = 20240607
+RANDOM_SEED = 20240608
 
 
 def window(
@@ -65,18 +66,28 @@ def window(
 # ---- convolutions over one and three axes
 
 
+_WIDTHS = (8, 16, 24, 32, 48, 64, 80, 96, 128, 192, 256, 384, 512)
+"""Channels that networks like; half of the list has other numbers, odd ones among them."""
+
+
+def _width(rng: random.Random, most: int) -> int:
+    if rng.random() < 0.5:
+        return rng.choice([width for width in _WIDTHS if width <= most])
+    return int(2 ** rng.uniform(3, math.log2(most)))
+
+
 def _channels(rng: random.Random, most: int) -> tuple[int, int, int]:
-    """Channels in and out, and groups: dense, grouped or depthwise; odd numbers included."""
-    kind = rng.choice(["dense"] * 6 + ["grouped"] * 2 + ["depthwise"] * 2)
+    """Channels in and out, and groups: dense, a first layer, grouped or depthwise."""
+    kind = rng.choice(["dense"] * 5 + ["first"] + ["grouped"] * 2 + ["depthwise"] * 2)
+    c, k = _width(rng, most), _width(rng, most)
+    if kind == "first":
+        return rng.choice([1, 2, 3]), k, 1
     if kind == "depthwise":
-        c = rng.randint(8, most)
         return c, c * rng.choice([1, 1, 1, 2]), c
     if kind == "grouped":
         groups = rng.choice([2, 3, 4, 8])
-        cg, kg = (rng.randint(2, max(2, most // (2 * groups))) for _ in range(2))
-        return groups * cg, groups * kg, groups
-    c = rng.choice([1, 2, 3]) if rng.random() < 0.2 else int(2 ** rng.uniform(3, most.bit_length()))
-    return c, int(2 ** rng.uniform(3, most.bit_length())), 1
+        return max(c // groups, 1) * groups, max(k // groups, 1) * groups, groups
+    return c, k, 1
 
 
 def _sequence(rng: random.Random) -> tuple[int, Window]:
@@ -84,22 +95,24 @@ def _sequence(rng: random.Random) -> tuple[int, Window]:
     kernel = rng.choice([1, 2, 3, 3, 3, 4, 5, 5, 7, 8, 9, 11])
     stride = rng.choice([1, 1, 1, 1, 2, 2, 3, 4])
     dilation = rng.choice([1, 1, 1, 2, 4, 8]) if kernel > 1 and stride == 1 else 1
-    size = int(2 ** rng.uniform(4, 14))
+    usual = [64, 128, 512, 1024, 1500, 3000, 4000, 8000, 16000]
+    size = rng.choice(usual) if rng.random() < 0.5 else int(2 ** rng.uniform(4, 14))
     padding = rng.choice([0, dilation * (kernel - 1) // 2])
     return rng.choice([1, 1, 2, 4, 8]), window((size,), (kernel,), stride, padding, dilation)
 
 
 _VOLUME_KERNELS = (
-    *[(3, 3, 3)] * 3,
-    *((1, 1, 1), (2, 2, 2), (5, 5, 5), (7, 7, 7)),
-    *((1, 3, 3), (1, 7, 7), (3, 1, 1), (11, 1, 1), (3, 7, 7)),
+    *[(3, 3, 3)] * 6,
+    *[(1, 1, 1), (1, 3, 3), (3, 1, 1)] * 2,
+    *((2, 2, 2), (5, 5, 5), (7, 7, 7), (3, 7, 7), (1, 7, 7), (5, 1, 1), (1, 11, 11)),
 )
 
 
 def _volume(rng: random.Random) -> tuple[int, Window]:
     """Samples and window as in nets for video (few frames) and medical volumes (cubes)."""
     kernel = rng.choice(_VOLUME_KERNELS)
-    side = int(2 ** rng.uniform(2.8, 6.5))
+    usual = [7, 14, 16, 28, 32, 48, 56, 64, 112]
+    side = rng.choice(usual) if rng.random() < 0.6 else int(2 ** rng.uniform(2.8, 6.5))
     depth = side if rng.random() < 0.5 else rng.choice([4, 8, 16, 32])
     stride = rng.choice([(1, 1, 1)] * 4 + [(2, 2, 2), (1, 2, 2)])
     dilation = rng.choice([1, 1, 1, 1, 2]) if stride == (1, 1, 1) else 1
