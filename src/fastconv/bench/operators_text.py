@@ -69,14 +69,14 @@ def operator_lines(report: Report) -> list[str]:
 
 def _table(found: list[Comparison], rows: list[Row], threads: list[int]) -> list[str]:
     heads = (f"{f'{count} thr: mean':>12} {'worst':>5} {'share':>9}" for count in threads)
-    lines = [f"{'geometric means (cases)':46}{''.join(heads)}"]
+    lines = [f"{'geometric means (cases)':44}{''.join(heads)}"]
     measured = {row.result.family for row in rows}
     for group in GROUPS:
         if len(group.families) > 1 and len(measured & set(group.families)) < 2:
             continue  # the line of its only family says it
         cells = [_cells(group, found, rows, count) for count in threads]
         if any(map(str.strip, cells)):
-            lines.append(f"{group.title:46}{''.join(cells)}".rstrip())
+            lines.append(f"{group.title:44}{''.join(cells)}".rstrip())
     return lines
 
 
