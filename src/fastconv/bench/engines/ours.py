@@ -109,20 +109,22 @@ def maybe_winograd(window: Window) -> bool:
 
 @_prepare.register
 def _gradient(case: Gradient, variant: Variant, arrays: Arrays) -> Prepared:
-    window, grad = case.window, fastconv.grad
-    form = (window.stride, window.nested_padding, window.dilation, case.groups)
-    calls: dict[str, Callable[[], np.ndarray]] = {
-        "x": partial(grad.conv2d_input, case.x_shape, arrays.weight, arrays.grad_output, *form),
-        "weight": partial(
-            grad.conv2d_weight, arrays.x, case.weight_shape, arrays.grad_output, *form
-        ),
-        "bias": partial(grad.conv2d_bias, arrays.grad_output),
-    }
     # New arrays, as autograd returns.
-    wanted, winograd = [calls[name] for name in case.wanted], maybe_winograd(window)
+    wanted = [_gradient_of(name, case, arrays) for name in case.wanted]
+    winograd = maybe_winograd(case.window)
     if len(wanted) == 1:
         return Prepared(wanted[0], winograd=winograd)
     return Prepared(lambda: tuple(call() for call in wanted), winograd=winograd)
+
+
+def _gradient_of(name: str, case: Gradient, arrays: Arrays) -> Callable[[], np.ndarray]:
+    window, grad = case.window, arrays.grad_output
+    form = (window.stride, window.nested_padding, window.dilation, case.groups)
+    if name == "x":
+        return partial(fastconv.grad.conv2d_input, case.x_shape, arrays.weight, grad, *form)
+    if name == "weight":
+        return partial(fastconv.grad.conv2d_weight, arrays.x, case.weight_shape, grad, *form)
+    return partial(fastconv.grad.conv2d_bias, grad)
 
 
 @_prepare.register
