@@ -197,6 +197,10 @@ def test_missing_peers_are_named(monkeypatch, capsys):
     assert "torch, onnxruntime, onnx, openvino, ncnn" in message
     assert "pip install 'fastconv[peers]'" in message
     assert "CPU build" in message
+    # Operators are timed alone then.
+    chosen, missing = engines.chosen(True, {"unfold", "linear"})
+    assert [engine.name for engine in chosen] == ["fastconv"]
+    assert missing == ["torch"]
     chosen, missing = engines.chosen(with_peers=False)
     assert [engine.name for engine in chosen] == ["fastconv", "numpy", "loops"]
     assert missing == []

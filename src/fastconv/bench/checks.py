@@ -1,6 +1,6 @@
 """Is an output right? The error bound, and the comparison with float64 at random positions.
 
-Knows ``layers`` and ``data``.
+Knows ``definitions`` and what that knows.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastconv.bench.data import Arrays
-from fastconv.bench.layers import Case, ConvLayer, PoolLayer
+from fastconv.bench.definitions import value_at
+from fastconv.bench.layers import Result
+from fastconv.bench.operators import Timed
 
 POSITIONS = 600
 
 WINOGRAD_FACTOR = 4
 """By which the error of Winograd algorithms may exceed that of a plain sum."""
-
-Taps = tuple[np.ndarray, np.ndarray]
 
 _UNIT_ROUNDOFF = {"float16": 2.0**-24, "float32": 2.0**-24, "float64": 2.0**-53}
 """Of the arithmetic, not of the result: float16 is computed in float32."""
@@ -69,69 +69,37 @@ class Check:
     failure: str | None = None
 
 
-def random_positions(case: Case, count: int = POSITIONS) -> np.ndarray:
-    """Distinct (n, channel, oy, ox) of the output, at most ``count``, the last corner among them.
+def random_positions(case: Timed, result: int = 0, count: int = POSITIONS) -> np.ndarray:
+    """Distinct indices of a result, at most ``count``, the last element's among them.
 
     Small outputs are looked at in full.
     """
-    size = int(np.prod(case.out_shape))
+    shape = case.results[result].shape
+    size = int(np.prod(shape))
     if size <= count:
         flat = np.arange(size)
     else:
-        rng = np.random.default_rng(zlib.crc32(case.id.encode()) + 1)
+        rng = np.random.default_rng(zlib.crc32(case.id.encode()) + 1 + result)
         flat = np.append(rng.choice(size - 1, count - 1, replace=False, shuffle=False), size - 1)
-    return np.stack(np.unravel_index(flat, case.out_shape), axis=1)
+    return np.stack(np.unravel_index(flat, shape), axis=1)
 
 
 def reference_at(
-    case: Case, arrays: Arrays, positions: np.ndarray
+    case: Timed, arrays: Arrays, positions: np.ndarray, result: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Float64 results and sums of absolute products at positions (n, channel, oy, ox)."""
-    if isinstance(case, ConvLayer):
-        pairs = [_conv_at(case, arrays, *map(int, position)) for position in positions]
-    else:
-        pairs = [_pool_at(case, arrays, *map(int, position)) for position in positions]
+    """Float64 results and sums of absolute products at some positions."""
+    pairs = [value_at(case, arrays, result, tuple(position)) for position in positions.tolist()]
     reference, magnitude = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
     return reference, magnitude
 
 
-def _taps(size: int, at: int, pad: int, kernel: int, stride: int, dilation: int) -> Taps:
-    """Tap numbers whose input lies inside, and the input indices."""
-    index = at * stride - pad + np.arange(kernel) * dilation
-    taps = np.flatnonzero((index >= 0) & (index < size))
-    return taps, index[taps]
-
-
-def _window(case: Case, oy: int, ox: int) -> tuple[Taps, Taps]:
-    rows = _taps(case.h, oy, case.padding[0], case.kh, case.stride[0], case.dilation[0])
-    columns = _taps(case.w, ox, case.padding[2], case.kw, case.stride[1], case.dilation[1])
-    return rows, columns
-
-
-def _conv_at(
-    case: ConvLayer, arrays: Arrays, n: int, k: int, oy: int, ox: int
-) -> tuple[float, float]:
-    (tap_y, y), (tap_x, x) = _window(case, oy, ox)
-    cg = case.c // case.groups
-    first = k // (case.k // case.groups) * cg
-    window = arrays.x[n, first : first + cg][:, y[:, None], x].astype(np.float64)
-    products = window * arrays.weight[k][:, tap_y[:, None], tap_x].astype(np.float64)
-    bias = float(arrays.bias[k])
-    return products.sum() + bias, np.abs(products).sum() + abs(bias)
-
-
-def _pool_at(
-    case: PoolLayer, arrays: Arrays, n: int, c: int, oy: int, ox: int
-) -> tuple[float, float]:
-    (_, y), (_, x) = _window(case, oy, ox)
-    window = arrays.x[n, c][y[:, None], x].astype(np.float64)
-    if case.kind == "max":
-        return window.max(), 0.0
-    return window.sum() / case.reduction, np.abs(window).sum() / case.reduction
-
-
-def check_output(case: Case, arrays: Arrays, out: np.ndarray, winograd: bool = False) -> Check:
-    """Compare an output (n, k, oh, ow) with float64 at random positions.
+def check_output(
+    case: Timed,
+    arrays: Arrays,
+    out: np.ndarray | tuple[np.ndarray, ...],
+    winograd: bool = False,
+) -> Check:
+    """Compare an output, or all of several, with float64 at random positions.
 
     Maxima are compared exactly. NaN, a wrong shape and a wrong dtype fail.
 
@@ -142,15 +110,34 @@ def check_output(case: Case, arrays: Arrays, out: np.ndarray, winograd: bool = F
         largest magnitude in a tile, not with the pixel's own, and its transforms add to it: the
         bound is `WINOGRAD_FACTOR` times that of the largest magnitude among the positions.
     """
-    if out.shape != case.out_shape:
-        return Check(np.inf, 0, f"shape {out.shape}, expected {case.out_shape}")
-    if out.dtype != arrays.x.dtype:
-        return Check(np.inf, 0, f"dtype {out.dtype}, expected {arrays.x.dtype}")
-    positions = random_positions(case)
-    reference, magnitude = reference_at(case, arrays, positions)
+    outs = out if isinstance(out, tuple) else (out,)
+    if len(outs) != len(case.results):
+        return Check(np.inf, 0, f"{len(outs)} results, expected {len(case.results)}")
+    checks = [_check(case, arrays, result, each, winograd) for result, each in enumerate(outs)]
+    worst = next((check for check in checks if check.failure), None)
+    return worst or Check(
+        max(check.error for check in checks), sum(check.positions for check in checks)
+    )
+
+
+def _misfit(expected: Result, dtype: np.dtype, out: np.ndarray) -> str | None:
+    """What is wrong with an output whatever its values."""
+    dtype = np.dtype(np.int64) if expected.integer else dtype
+    if out.shape != expected.shape:
+        return f"shape {out.shape}, expected {expected.shape}"
+    return f"dtype {out.dtype}, expected {dtype}" if out.dtype != dtype else None
+
+
+def _check(case: Timed, arrays: Arrays, result: int, out: np.ndarray, winograd: bool) -> Check:
+    expected = case.results[result]
+    misfit = _misfit(expected, arrays.x.dtype, out)
+    if misfit:
+        return Check(np.inf, 0, misfit)
+    positions = random_positions(case, result)
+    reference, magnitude = reference_at(case, arrays, positions, result)
     if winograd:
         magnitude = np.full_like(magnitude, WINOGRAD_FACTOR * magnitude.max())
-    bound = error_bound(reference, magnitude, case.reduction, out.dtype.name)
+    bound = error_bound(reference, magnitude, expected.terms, arrays.x.dtype.name)
     found = out[tuple(positions.T)].astype(np.float64)
     wrong_by = np.abs(found - reference)
     excess = np.where(wrong_by == 0, 0.0, wrong_by / np.maximum(bound, np.finfo(float).tiny))

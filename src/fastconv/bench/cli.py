@@ -14,6 +14,8 @@ from fastconv.bench.cases import CASES, NETWORK_CASES, select
 from fastconv.bench.console import PlainReporter, RichReporter, make_reporter
 from fastconv.bench.data import Variant
 from fastconv.bench.engines import chosen
+from fastconv.bench.operator_cases import OPERATOR_CASES, QUICK_OPERATORS
+from fastconv.bench.operators import Timed
 from fastconv.bench.page import page
 from fastconv.bench.peers import missing_line
 from fastconv.bench.results import Report
@@ -28,7 +30,9 @@ INTERRUPTED = 130
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of the subcommand."""
     parser.add_argument(
-        "--quick", action="store_true", help="network layers only, few and short rounds"
+        "--quick",
+        action="store_true",
+        help="few and short rounds; network layers only, or no gradients' parts",
     )
     parser.add_argument(
         "--full",
@@ -42,6 +46,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "and the one-shot functions; at one and at two threads",
     )
     parser.add_argument(
+        "--operators",
+        action="store_true",
+        help="time convolutions over one and three axes, gradients, transposed convolutions and "
+        "what only moves memory instead, beside PyTorch where it is installed; at one and at two "
+        "threads",
+    )
+    parser.add_argument(
         "--filter",
         metavar="REGEX",
         help="only cases whose name or description matches (regular expression or plain text)",
@@ -50,7 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--threads",
         metavar="N[,N]",
         type=_thread_counts,
-        help="thread counts to time at (default 1; 1,2 with --full or --peers)",
+        help="thread counts to time at (default 1; 1,2 with --full, --peers or --operators)",
     )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all figures to a file")
     parser.add_argument("--plot", metavar="FILE.png", type=Path, help="draw the figures")
@@ -78,12 +89,23 @@ def _thread_counts(text: str) -> tuple[int, ...]:
 
 
 def _variants(options: argparse.Namespace) -> list[Variant]:
-    threads = options.threads or ((1, 2) if options.full or options.peers else (1,))
+    both = options.full or options.peers or options.operators
+    threads = options.threads or ((1, 2) if both else (1,))
     variants = [Variant(count) for count in threads]
     if options.full:
         variants.append(Variant(threads[0], dtype="float64"))
         variants.append(Variant(threads[0], channels_last=True))
     return variants
+
+
+def _cases(options: argparse.Namespace) -> tuple[Timed, ...]:
+    few = options.quick and not options.filter
+    cases: tuple[Timed, ...]
+    if options.operators:
+        cases = QUICK_OPERATORS if few else OPERATOR_CASES
+    else:
+        cases = NETWORK_CASES if few else CASES
+    return cases if options.filter is None else select(cases, options.filter)
 
 
 def main(options: argparse.Namespace) -> int:
@@ -96,9 +118,7 @@ def main(options: argparse.Namespace) -> int:
     if options.load:
         return _show_file(options)
 
-    cases = NETWORK_CASES if options.quick and not options.filter else CASES
-    if options.filter is not None:
-        cases = select(cases, options.filter)
+    cases = _cases(options)
     if not cases:
         print(f"fastconv bench: no case matches {options.filter!r}; see --list", file=sys.stderr)
         return 2
@@ -107,10 +127,10 @@ def main(options: argparse.Namespace) -> int:
             print(f"{case.id:<28} {case.label:<32} {case.macs / 1e6:>9.2f} M steps")
         return 0
 
-    engines, missing = chosen(options.peers)
+    engines, missing = chosen(options.peers or options.operators, {case.op for case in cases})
     if missing:
         print(f"fastconv bench: {missing_line(missing)}", file=sys.stderr)
-        if not any(engine.role == "peer" for engine in engines):
+        if options.peers and not any(engine.role == "peer" for engine in engines):
             return 2
     budget = QUICK if options.quick else DEFAULT
     plan = Plan(cases, _variants(options), budget, engines)
@@ -120,6 +140,7 @@ def main(options: argparse.Namespace) -> int:
         "quick": options.quick,
         "full": options.full,
         "peers": options.peers,
+        "operators": options.operators,
         "filter": options.filter,
         "rounds": plan.budget.rounds,
         "seconds": plan.budget.seconds,
@@ -136,6 +157,9 @@ def main(options: argparse.Namespace) -> int:
 
 def _complaint(options: argparse.Namespace) -> str | None:
     """What stands against these options, if anything."""
+    for name in ("full", "peers", "plot", "html"):
+        if options.operators and getattr(options, name):
+            return f"--{name} is of the networks' layers: it does not go with --operators"
     if options.plot and options.plot.suffix.lower() not in _PICTURES:
         return f"--plot {options.plot}: draws {', '.join(_PICTURES)}"
     if options.plot and importlib.util.find_spec("matplotlib") is None:
@@ -178,6 +202,12 @@ def _show_file(options: argparse.Namespace) -> int:
         report = Report.from_json(options.load.read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         print(f"fastconv bench: --load {options.load}: {error}", file=sys.stderr)
+        return 2
+    if report.facts.get("options", {}).get("operators") and (options.plot or options.html):
+        print(
+            f"fastconv bench: --load {options.load}: of operators no pictures are drawn",
+            file=sys.stderr,
+        )
         return 2
     reporter = make_reporter()
     if isinstance(reporter, PlainReporter):

@@ -1,6 +1,6 @@
 """Showing a run in a terminal: plain text, or rich's bar and table where it is installed.
 
-Knows ``results``, ``summary`` and the modules of text.
+Knows ``results`` and ``views``.
 """
 
 from __future__ import annotations
@@ -8,54 +8,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from time import perf_counter
+from typing import Literal
 
-from fastconv.bench.layers import Case
-from fastconv.bench.peers_text import peer_lines
-from fastconv.bench.results import CaseResult, Report, Row
-from fastconv.bench.summary import Rule, summarise
-from fastconv.bench.wording import (
-    head_lines,
-    show_rate,
-    show_share,
-    show_time,
-    show_times,
-    yardstick_line,
-)
-
-_WORDS = {True: "held", False: "MISSED", None: "-"}
-
-
-# Heading, alignment and width in plain text, and the text of a row.
-_COLUMNS: tuple[tuple[str, str, int, Callable[[Row], str]], ...] = (
-    ("case", "<", 28, lambda row: row.result.id),
-    ("algorithm", "<", 10, lambda row: row.algorithm),
-    ("ms", ">", 8, lambda row: show_time(row.seconds)),
-    ("rate", ">", 10, show_rate),
-    ("share of", ">", 9, show_share),
-    ("x NumPy", ">", 8, lambda row: show_times(row.times_numpy)),
-    ("x loops", ">", 8, lambda row: show_times(row.times_loops)),
-    ("layer", "<", 0, lambda row: row.variant.label or row.result.label),
-)
-_SHARE = [name for name, *_ in _COLUMNS].index("share of")
-
-
-def tail_lines(report: Report) -> list[str]:
-    """How the figures were taken, the rules, and the failures."""
-    lines = [
-        "",
-        yardstick_line(report),
-        "share of peak: GFLOP/s over threads x the FMA peak in between; share of copy: bytes "
-        "read and written once over threads x copy bandwidth (over 100% where caches hold them).",
-        "x NumPy: im2col by sliding_window_view and BLAS, in its own process; "
-        "x loops: scalar Python, where that ends soon.",
-        *peer_lines(report),
-        "",
-    ]
-    lines += [f"{_WORDS[rule.held]:>6}  {rule.text}: {rule.figure}" for rule in summarise(report)]
-    failures = report.failures()
-    if failures:
-        lines += ["", f"{len(failures)} failed:", *(f"  {line}" for line in failures)]
-    return lines
+from fastconv.bench.operators import Timed
+from fastconv.bench.results import CaseResult, Report
+from fastconv.bench.views import view_of
+from fastconv.bench.wording import head_lines, show_rate, show_share
 
 
 class PlainReporter:
@@ -73,14 +31,15 @@ class PlainReporter:
 
     def begin(self, report: Report, total: int) -> None:
         self._report, self._total, self._done = report, total, 0
+        self._columns = view_of(report).columns
         self._started = perf_counter()
         for line in head_lines(report):
             self._line(line)
         self._line()
-        cells = (f"{name:{align}{width}}" for name, align, width, _ in _COLUMNS)
+        cells = (f"{column.name:{column.align}{column.width}}" for column in self._columns)
         self._line(f"{'':9} {' '.join(cells)}")
 
-    def working(self, case: Case) -> None:
+    def working(self, case: Timed) -> None:
         """Nothing: the line comes when the case is done."""
 
     def finished(self, result: CaseResult) -> None:
@@ -90,7 +49,7 @@ class PlainReporter:
             if row.failure:
                 self._line(f"{count} {result.id:<28} {result.label}: FAILED: {row.failure}")
                 continue
-            cells = (f"{show(row):{align}{width}}" for _, align, width, show in _COLUMNS)
+            cells = (f"{each.show(row):{each.align}{each.width}}" for each in self._columns)
             self._line(f"{count} {' '.join(cells)}")
             count = " " * 9
 
@@ -101,7 +60,7 @@ class PlainReporter:
 
     def conclude(self, report: Report) -> None:
         """What follows the table."""
-        for line in tail_lines(report):
+        for line, _ in view_of(report).tail(report):
             self._line(line)
 
 
@@ -138,7 +97,7 @@ class RichReporter:
         self._task = self._progress.add_task("", total=total, last="")
         self._progress.start()
 
-    def working(self, case: Case) -> None:
+    def working(self, case: Timed) -> None:
         self._progress.update(self._task, description=case.id)
 
     def finished(self, result: CaseResult) -> None:
@@ -155,8 +114,10 @@ class RichReporter:
         from rich.text import Text
 
         table = Table(header_style="bold", box=None, padding=(0, 1), pad_edge=False)
-        for name, align, _, _ in _COLUMNS:
-            table.add_column(name, justify="right" if align == ">" else "left", no_wrap=True)
+        view = view_of(report)
+        for each in view.columns:
+            justify: Literal["left", "right"] = "right" if each.align == ">" else "left"
+            table.add_column(each.name, justify=justify, no_wrap=True)
         family = None
         for row in report.rows():
             if family not in (None, row.result.family):
@@ -165,27 +126,10 @@ class RichReporter:
             if row.failure:
                 table.add_row(row.result.id, row.result.label, Text("FAILED", style="bold red"))
                 continue
-            cells = [Text(show(row)) for *_, show in _COLUMNS]
-            cells[_SHARE].stylize(_share_style(row))
-            table.add_row(*cells)
+            table.add_row(*(Text(each.show(row), style=each.style(row)) for each in view.columns))
         self._console.print(table)
-        marks = {rule.text: rule for rule in summarise(report)}
-        for line in tail_lines(report):
-            self._console.print(Text(line, style=_line_style(line, marks)))
-
-
-def _share_style(row: Row) -> str:
-    share = row.copy_share if row.result.memory_bound else row.peak_share
-    if share >= 0.7:
-        return "green"
-    return "yellow" if share >= 0.4 else "red"
-
-
-def _line_style(line: str, rules: dict[str, Rule]) -> str:
-    for text, rule in rules.items():
-        if text in line:
-            return {True: "green", False: "bold red", None: "dim"}[rule.held]
-    return ""
+        for line, style in view.tail(report):
+            self._console.print(Text(line, style=style))
 
 
 def make_reporter() -> PlainReporter | RichReporter:

@@ -1,19 +1,19 @@
 """Seeded random arrays for a case: every process makes the same ones by itself.
 
 Never zeros: denormals and zeros would change what is timed, and hide wrong indices. Knows
-``layers``.
+``operators``.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
-from fastconv.bench.layers import Case, PoolLayer
+from fastconv.bench.operators import Timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +45,23 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Arrays:
-    """Input (n, c, h, w), weight (k, c/groups, kh, kw) and bias (k,), empty for a pooling."""
+    """What a case takes: input, weight, bias, and the gradient of its result; some are empty."""
 
     x: np.ndarray
-    weight: np.ndarray
-    bias: np.ndarray
+    weight: np.ndarray = field(default_factory=partial(np.empty, 0))
+    bias: np.ndarray = field(default_factory=partial(np.empty, 0))
+    grad_output: np.ndarray = field(default_factory=partial(np.empty, 0))
 
 
-def make_arrays(case: Case, dtype: str = "float32") -> Arrays:
+def make_arrays(case: Timed, dtype: str = "float32") -> Arrays:
     """Standard normal input; weights scaled so that outputs are of the same order."""
     rng = np.random.default_rng(zlib.crc32(case.id.encode()))
     # Drawn in the dtype itself: float64 values must not be representable in float32.
     draw: Callable[..., np.ndarray] = partial(rng.standard_normal, dtype=dtype)  # type: ignore[assignment]
-    x = draw(case.x_shape)
-    if isinstance(case, PoolLayer):
-        return Arrays(x, np.empty(0, dtype), np.empty(0, dtype))
-    weight = draw(case.weight_shape)
-    weight *= case.reduction**-0.5
-    return Arrays(x, weight, draw((case.k,)))
+    drawn = {name: draw(shape) for name, shape in case.operands.items()}
+    if "weight" in drawn:
+        drawn["weight"] *= case.reduction**-0.5
+    return Arrays(**drawn)
 
 
 def to_layout(x: np.ndarray, channels_last: bool) -> np.ndarray:

@@ -6,20 +6,101 @@ Knows ``fastconv._core`` for output sizes only.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from math import prod
 
 from fastconv import _core
 
 Pair = tuple[int, int]
+Shape = tuple[int, ...]
 Padding = tuple[int, int, int, int]
 """Top, bottom, left, right."""
 
 
-def _show_pair(pair: Pair) -> str:
-    return str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}x{pair[1]}"
+def show_each(numbers: tuple[int, ...], sign: str = "x") -> str:
+    """One number if all are the same.
+
+    Examples
+    --------
+    >>> show_each((3, 3)), show_each((1, 3, 3))
+    ('3', '1x3x3')
+    """
+    return str(numbers[0]) if len(set(numbers)) == 1 else sign.join(map(str, numbers))
 
 
-def _show_padding(padding: Padding) -> str:
-    return str(padding[0]) if len(set(padding)) == 1 else ",".join(map(str, padding))
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A window that moves over any number of axes, and how it does so.
+
+    Each tuple has a number for every axis, ``padding`` two: before and after the first axis, then
+    those of the next.
+    """
+
+    size: tuple[int, ...]
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    ceil_mode: bool = False
+
+    @property
+    def axes(self) -> int:
+        return len(self.size)
+
+    @property
+    def taps(self) -> int:
+        """Positions in the window."""
+        return prod(self.kernel)
+
+    @property
+    def nested_padding(self) -> tuple[Pair, ...]:
+        """The padding as fastconv's functions take it."""
+        return tuple(zip(self.padding[::2], self.padding[1::2], strict=True))
+
+    @property
+    def even_padding(self) -> tuple[int, ...] | None:
+        """A number for each axis, where both sides have the same."""
+        return self.padding[::2] if self.padding[::2] == self.padding[1::2] else None
+
+    @property
+    def out_size(self) -> tuple[int, ...]:
+        """Places of the window on each axis."""
+        names = ("depth", "height", "width")[-self.axes :]
+        axes = zip(
+            names,
+            self.size,
+            self.nested_padding,
+            self.kernel,
+            self.stride,
+            self.dilation,
+            strict=True,
+        )
+        return tuple(
+            _core.out_size(name, size, before, after, taps, stride, dilation, self.ceil_mode)[0]
+            for name, size, (before, after), taps, stride, dilation in axes
+        )
+
+    def describe(self, head: str, groups: int = 1, n: int = 1) -> str:
+        """``head``, then the window in the words of reports."""
+        text = f"{head} {'x'.join(map(str, self.kernel))}"
+        if set(self.stride) != {1}:
+            text += f"/{show_each(self.stride)}"
+        if any(self.padding):
+            text += f" p{show_each(self.even_padding or self.padding, ',')}"
+        if set(self.dilation) != {1}:
+            text += f" d{show_each(self.dilation)}"
+        if groups > 1:
+            text += f" g{groups}"
+        text += f" @{show_each(self.size)}"
+        return text if n == 1 else f"{text} n{n}"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An array that a call returns, each element a sum of so many terms, or an integer."""
+
+    shape: Shape
+    terms: int = 1
+    integer: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,25 +136,33 @@ class Layer:
 
     op = ""
     ceil_mode = False
+    read_bound = False
 
     @property
     def x_shape(self) -> tuple[int, int, int, int]:
         return (self.n, self.c, self.h, self.w)
 
     @property
+    def window(self) -> Window:
+        return Window(
+            (self.h, self.w),
+            (self.kh, self.kw),
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.ceil_mode,
+        )
+
+    @property
     def out_size(self) -> Pair:
         """Output height and width."""
-        top, bottom, left, right = self.padding
-        (sh, sw), (dh, dw) = self.stride, self.dilation
-        oh, _ = _core.out_size("height", self.h, top, bottom, self.kh, sh, dh, self.ceil_mode)
-        ow, _ = _core.out_size("width", self.w, left, right, self.kw, sw, dw, self.ceil_mode)
+        oh, ow = self.window.out_size
         return oh, ow
 
     @property
-    def nested_padding(self) -> tuple[Pair, Pair]:
+    def nested_padding(self) -> tuple[Pair, ...]:
         """The padding as fastconv's functions take it."""
-        top, bottom, left, right = self.padding
-        return (top, bottom), (left, right)
+        return self.window.nested_padding
 
     @property
     def geometry(self) -> tuple[object, ...]:
@@ -81,19 +170,6 @@ class Layer:
         names = {"id", "family", "places"}
         values = (getattr(self, f.name) for f in fields(self) if f.name not in names)
         return self.op, *values
-
-    def _describe(self, head: str, groups: int = 1) -> str:
-        text = f"{head} {self.kh}x{self.kw}"
-        if self.stride != (1, 1):
-            text += f"/{_show_pair(self.stride)}"
-        if any(self.padding):
-            text += f" p{_show_padding(self.padding)}"
-        if self.dilation != (1, 1):
-            text += f" d{_show_pair(self.dilation)}"
-        if groups > 1:
-            text += f" g{groups}"
-        text += f" @{_show_pair((self.h, self.w))}"
-        return text if self.n == 1 else f"{text} n{self.n}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +180,14 @@ class ConvLayer(Layer):
     groups: int = 1
 
     op = "conv"
+
+    @property
+    def operands(self) -> dict[str, Shape]:
+        return {"x": self.x_shape, "weight": self.weight_shape, "bias": (self.k,)}
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        return (Result(self.out_shape, self.reduction),)
 
     @property
     def weight_shape(self) -> tuple[int, int, int, int]:
@@ -151,7 +235,7 @@ class ConvLayer(Layer):
 
     @property
     def label(self) -> str:
-        return self._describe(f"{self.c}->{self.k}", self.groups)
+        return self.window.describe(f"{self.c}->{self.k}", self.groups, self.n)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +249,14 @@ class PoolLayer(Layer):
     dense = False
     depthwise = False
     memory_bound = True
+
+    @property
+    def operands(self) -> dict[str, Shape]:
+        return {"x": self.x_shape}
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        return (Result(self.out_shape, self.reduction),)
 
     @property
     def out_shape(self) -> tuple[int, int, int, int]:
@@ -194,7 +286,7 @@ class PoolLayer(Layer):
 
     @property
     def label(self) -> str:
-        return self._describe(f"{self.kind} {self.c}")
+        return self.window.describe(f"{self.kind} {self.c}", n=self.n)
 
 
 Case = ConvLayer | PoolLayer

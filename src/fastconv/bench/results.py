@@ -1,6 +1,6 @@
 """What a run found: the document behind table, summary, picture and JSON file.
 
-Plain values only, so that a file can be read back on another machine. Knows ``layers`` and
+Plain values only, so that a file can be read back on another machine. Knows ``operators`` and
 ``data``.
 """
 
@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 
 from fastconv.bench.data import Variant
-from fastconv.bench.layers import Case
+from fastconv.bench.operators import Timed
 
 FORMAT = 1
 """Of the JSON file; raised when a reader of the old one would misread the new one."""
@@ -82,10 +82,11 @@ class CaseResult:
     elements: int
     dense: bool
     memory_bound: bool
+    read_bound: bool = False
     measurements: list[Measurement] = field(default_factory=list)
 
     @classmethod
-    def of(cls, case: Case) -> Self:
+    def of(cls, case: Timed) -> Self:
         names = ("id", "family", "places")
         return cls(
             id=case.id,
@@ -99,6 +100,7 @@ class CaseResult:
             elements=case.elements,
             dense=case.dense,
             memory_bound=case.memory_bound,
+            read_bound=case.read_bound,
         )
 
     def seconds(self, engine: str, variant: Variant = Variant()) -> float | None:
@@ -125,6 +127,7 @@ class Row:
     gbytes: float = math.nan
     peak_share: float = math.nan
     copy_share: float = math.nan
+    read_share: float = math.nan
     times_numpy: float = math.nan
     times_loops: float = math.nan
 
@@ -225,6 +228,7 @@ class Report:
             # The clock wanders over a run: the case's own peak is the yardstick.
             gflops / (median(m.peaks or [math.nan]) * m.threads),
             gbytes / (self.copy() * m.threads),
+            gbytes / (self.read() * m.threads),
             times("numpy", Variant(m.threads)),
             times("loops", Variant()),
         )

@@ -20,7 +20,7 @@ import fastconv
 from fastconv.bench.client import EngineError, Workers
 from fastconv.bench.data import Variant
 from fastconv.bench.engines import ENGINES, Engine
-from fastconv.bench.layers import Case
+from fastconv.bench.operators import Timed
 from fastconv.bench.results import CaseResult, Measurement, Report
 
 _BANDWIDTH_EVERY = 8
@@ -45,7 +45,7 @@ class Budget:
 class Plan:
     """What to run."""
 
-    cases: Sequence[Case]
+    cases: Sequence[Timed]
     variants: Sequence[Variant]
     budget: Budget
     engines: Sequence[Engine]
@@ -56,7 +56,7 @@ class Reporter(Protocol):
 
     def begin(self, report: Report, total: int) -> None: ...
 
-    def working(self, case: Case) -> None: ...
+    def working(self, case: Timed) -> None: ...
 
     def finished(self, result: CaseResult) -> None: ...
 
@@ -123,7 +123,7 @@ def _measure_machine(workers: Workers, report: Report) -> None:
         report.reads.append(bandwidth["read"])
 
 
-def _contenders(case: Case, plan: Plan) -> list[tuple[str, Variant]]:
+def _contenders(case: Timed, plan: Plan) -> list[tuple[str, Variant]]:
     """fastconv in every variant; the others in the plain one, slow ones where they can end."""
     chosen = [("fastconv", variant) for variant in plan.variants]
     threads = sorted({variant.threads for variant in plan.variants})
@@ -137,7 +137,7 @@ def _contenders(case: Case, plan: Plan) -> list[tuple[str, Variant]]:
     return chosen
 
 
-def _measure_case(workers: Workers, case: Case, plan: Plan) -> CaseResult:
+def _measure_case(workers: Workers, case: Timed, plan: Plan) -> CaseResult:
     result = CaseResult.of(case)
     timed = []
     for engine, variant in _contenders(case, plan):
@@ -156,7 +156,7 @@ def _measure_case(workers: Workers, case: Case, plan: Plan) -> CaseResult:
     return result
 
 
-def _check(workers: Workers, case: Case, measurement: Measurement) -> bool:
+def _check(workers: Workers, case: Timed, measurement: Measurement) -> bool:
     """Prepare and check; whether the measurement may go on to be timed in rounds."""
     variant = measurement.variant
     worker = workers.get(measurement.engine, variant.threads)

@@ -37,9 +37,22 @@ def show_rate(row: Row) -> str:
 
 def show_share(row: Row) -> str:
     """Of the yardstick that suits the case."""
+    if row.result.read_bound:
+        return f"{row.read_share:.0%} read"
     if row.result.memory_bound:
         return f"{row.copy_share:.0%} copy"
     return f"{row.peak_share:.0%} peak"
+
+
+def fit(text: str, width: int) -> str:
+    """As much of a text as so many characters hold.
+
+    Examples
+    --------
+    >>> fit("convolution", 8), fit("conv", 8)
+    ('convol..', 'conv')
+    """
+    return text if len(text) <= width else text[: width - 2] + ".."
 
 
 def head_lines(report: Report) -> list[str]:
@@ -64,4 +77,6 @@ def yardstick_line(report: Report) -> str:
         )
     if report.copies:
         parts.append(f"copy {report.copy():.1f} GB/s")
+    if any(result.read_bound for result in report.cases):
+        parts.append(f"read {report.read():.1f} GB/s")
     return "one thread's yardsticks, medians over the run: " + ", ".join(parts)

@@ -23,7 +23,7 @@ from fastconv import _core
 from fastconv.bench.checks import Check, check_output
 from fastconv.bench.data import Arrays, Variant, make_arrays
 from fastconv.bench.engines import ENGINES, Prepared
-from fastconv.bench.layers import Case
+from fastconv.bench.operators import Timed
 from fastconv.bench.timing import median_seconds, timed
 
 
@@ -32,12 +32,12 @@ class Service:
 
     def __init__(self, engine: ModuleType) -> None:
         self._engine = engine
-        self._ready: dict[Variant, tuple[Case, Arrays, Prepared]] = {}
+        self._ready: dict[Variant, tuple[Timed, Arrays, Prepared]] = {}
 
     def versions(self) -> dict[str, str]:
         return dict(self._engine.versions())
 
-    def prepare(self, case: Case, variant: Variant) -> tuple[str, dict[str, object]]:
+    def prepare(self, case: Timed, variant: Variant) -> tuple[str, dict[str, object]]:
         """Make a variant of a case ready; answers its algorithm and details."""
         arrays = make_arrays(case, variant.dtype)
         prepared = self._engine.prepare(case, variant, arrays)
@@ -50,7 +50,7 @@ class Service:
         outputs = []
         seconds = timed(lambda: outputs.append(prepared.run()))
         out = prepared.to_array(outputs[0])
-        if variant.channels_last:
+        if variant.channels_last and isinstance(out, np.ndarray):
             out = out.transpose(0, 3, 1, 2)
         return check_output(case, arrays, out, prepared.winograd), seconds
 

@@ -15,20 +15,23 @@ engine that is not installed costs nothing, and one that is does not come into t
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
-from fastconv.bench.layers import Case
+from fastconv.bench.layers import PoolLayer
+from fastconv.bench.operators import OPERATORS, Timed
+
+Output = np.ndarray | tuple[np.ndarray, ...]
 
 
-def _itself(out: np.ndarray) -> np.ndarray:
+def _itself(out: Output) -> Output:
     return out
 
 
-def _served(case: Case) -> None:
+def _served(case: Timed) -> None:
     """No case is absent."""
 
 
@@ -43,8 +46,9 @@ class Prepared:
     algorithm, details
         Go into the report.
     to_array : callable
-        Makes an ndarray in the layout of the variant of what ``run`` returned; not timed, so that
-        an engine with tensors of its own does not pay for ours.
+        Makes an ndarray in the layout of the variant of what ``run`` returned, or a tuple of them
+        where the case has several results; not timed, so that an engine with tensors of its own
+        does not pay for ours.
     winograd : bool
         Whether the result may be that of a Winograd algorithm, for which the check is looser.
     """
@@ -52,8 +56,12 @@ class Prepared:
     run: Callable[[], Any]
     algorithm: str = ""
     details: dict[str, object] = field(default_factory=dict)
-    to_array: Callable[[Any], np.ndarray] = _itself
+    to_array: Callable[[Any], Output] = _itself
     winograd: bool = False
+
+
+LAYERS = ("conv", "pool")
+"""The kinds of the layers of networks, which most engines serve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +83,7 @@ class Engine:
     packages : tuple of str
         What has to be installed beside fastconv.
     ops : tuple of str
-        The kinds of layers for which it is asked.
+        The kinds of layers and operators for which it is asked.
     absent : callable
         Why it cannot express a case, ``None`` where it can.
     """
@@ -83,27 +91,29 @@ class Engine:
     name: str
     module: str
     role: Literal["ours", "baseline", "peer", "one-shot"]
-    estimate: Callable[[Case], float] | None = None
+    estimate: Callable[[Timed], float] | None = None
     packages: tuple[str, ...] = ()
-    ops: tuple[str, ...] = ("conv", "pool")
-    absent: Callable[[Case], str | None] = _served
+    ops: tuple[str, ...] = LAYERS
+    absent: Callable[[Timed], str | None] = _served
 
     @property
     def missing(self) -> list[str]:
-        """Packages that are not installed."""
-        return [name for name in self.packages if importlib.util.find_spec(name) is None]
+        """Packages that are not installed; a mere folder of the name on the path is none."""
+        specs = {name: importlib.util.find_spec(name) for name in self.packages}
+        return [name for name, spec in specs.items() if spec is None or spec.origin is None]
 
 
 # One multiplication in six nested Python loops; 90 to 130 ns were measured.
 _LOOP_STEP_SECONDS = 1.2e-7
 
 
-def _loops_seconds(case: Case) -> float:
+def _loops_seconds(case: Timed) -> float:
     return case.macs * _LOOP_STEP_SECONDS
 
 
-def _ncnn_absent(case: Case) -> str | None:
-    return "its pooling has no dilation" if case.op == "pool" and case.dilation != (1, 1) else None
+def _ncnn_absent(case: Timed) -> str | None:
+    dilated = isinstance(case, PoolLayer) and case.dilation != (1, 1)
+    return "its pooling has no dilation" if dilated else None
 
 
 _HERE = "fastconv.bench.engines"
@@ -111,10 +121,16 @@ _HERE = "fastconv.bench.engines"
 ENGINES: dict[str, Engine] = {
     engine.name: engine
     for engine in (
-        Engine("fastconv", f"{_HERE}.ours", "ours"),
+        Engine("fastconv", f"{_HERE}.ours", "ours", ops=LAYERS + OPERATORS),
         Engine("numpy", f"{_HERE}.vectorised", "baseline"),
         Engine("loops", f"{_HERE}.loops", "baseline", _loops_seconds),
-        Engine("torch", f"{_HERE}.torch_module", "peer", packages=("torch",)),
+        Engine(
+            "torch",
+            f"{_HERE}.torch_module",
+            "peer",
+            packages=("torch",),
+            ops=LAYERS + OPERATORS,
+        ),
         Engine("torch channels-last", f"{_HERE}.torch_last", "peer", packages=("torch",)),
         Engine("onnxruntime", f"{_HERE}.ort", "peer", packages=("onnxruntime", "onnx")),
         Engine("openvino", f"{_HERE}.openvino_request", "peer", packages=("openvino", "onnx")),
@@ -134,10 +150,13 @@ PEERS = tuple(engine.name for engine in ENGINES.values() if engine.role == "peer
 ONE_SHOT_PAIR = ("fastconv one-shot", "torch one-shot")
 
 
-def chosen(with_peers: bool) -> tuple[list[Engine], list[str]]:
-    """The engines of a run, and the packages that keep others from it."""
+def chosen(with_peers: bool, ops: Collection[str] = LAYERS) -> tuple[list[Engine], list[str]]:
+    """The engines of a run over cases of some kinds, and the packages that keep others from it."""
     wanted = [
-        engine for engine in ENGINES.values() if with_peers or engine.role in ("ours", "baseline")
+        engine
+        for engine in ENGINES.values()
+        if (with_peers or engine.role in ("ours", "baseline"))
+        and not set(ops).isdisjoint(engine.ops)
     ]
     missing = {name: None for engine in wanted for name in engine.missing}
     return [engine for engine in wanted if not engine.missing], list(missing)

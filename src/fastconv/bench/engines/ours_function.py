@@ -7,7 +7,7 @@ from functools import partial
 import fastconv
 from fastconv.bench.data import Arrays, Variant
 from fastconv.bench.engines import Prepared
-from fastconv.bench.engines.ours import start, versions
+from fastconv.bench.engines.ours import maybe_winograd, start, versions
 from fastconv.bench.layers import ConvLayer
 
 __all__ = ["prepare", "start", "versions"]
@@ -25,6 +25,5 @@ def prepare(case: ConvLayer, variant: Variant, arrays: Arrays) -> Prepared:
             case.dilation,
             case.groups,
         ),
-        # conv2d does not tell what it took: whatever Winograd serves may be Winograd's.
-        winograd=(case.kh, case.kw, *case.stride) in ((3, 3, 1, 1), (5, 5, 1, 1)),
+        winograd=maybe_winograd(case.window),
     )
