@@ -88,11 +88,15 @@ typedef struct fc_conv_desc {
 
 typedef enum fc_pool_kind { FC_POOL_MAX, FC_POOL_AVG } fc_pool_kind;
 
+/* Sizes of axes stand in the order d h w.  An axis that the image lacks, d of planes, d and h of
+ * lines, has size, kernel, stride and dilation 1 and no padding. */
 typedef struct fc_pool_desc {
     fc_pool_kind kind;
-    int64_t n, c, h, w;
-    int64_t kh, kw;
-    int64_t stride[2], dilation[2], pad[4];
+    int axes;     /* 1 to 3: those that the image has */
+    int adaptive; /* kernel is the size of the output, and the next three do not count */
+    int64_t n, c;
+    int64_t size[3], kernel[3];
+    int64_t stride[3], dilation[3], pad[6]; /* pad: front, back, top, bottom, left, right */
     int ceil_mode;
     int count_include_pad; /* average only */
     int64_t divisor;       /* average only; 0: the window's own count */
@@ -206,10 +210,32 @@ fc_status fc_plan_run_once(const fc_plan *plan, const fc_array *input, const voi
 fc_status fc_pool_plan_create(const fc_pool_desc *desc, fc_level level, fc_pool_plan **plan,
                               fc_error *error);
 void fc_pool_plan_destroy(fc_pool_plan *plan);
-void fc_pool_plan_size(const fc_pool_plan *plan, int64_t *oh, int64_t *ow);
-/* indices: int64, contiguous in the output's layout, or NULL; max pooling only. */
+/* The output's d, h and w. */
+void fc_pool_plan_size(const fc_pool_plan *plan, int64_t out[3]);
+/* indices: int64, flat over d h w of the input, contiguous in the output's layout, or NULL; max
+ * pooling only. */
 fc_status fc_pool_plan_run(const fc_pool_plan *plan, const fc_array *input, const fc_array *output,
                            int64_t *indices, fc_error *error);
+/* The gradient of an average pooling: of its input, from that of its output.  Both are contiguous
+ * in the plan's layout. */
+fc_status fc_pool_plan_spread(const fc_pool_plan *plan, const void *output, void *input,
+                              fc_error *error);
+
+/* What goes by the indices of a max pooling, between n x c blocks of `pooled` values with an index
+ * each and of `size` places.  All arrays are contiguous, with channels_last n x pooled x c. */
+typedef enum fc_scatter_kind {
+    FC_SCATTER_SET, /* places are zero, but for values, the last of those of one place */
+    FC_SCATTER_ADD, /* the same with their sum; floating types only; index -1: no place */
+    FC_SCATTER_TAKE /* values are taken from their places; index -1: zero */
+} fc_scatter_kind;
+typedef struct fc_scatter_desc {
+    fc_scatter_kind kind;
+    int64_t n, c, pooled, size;
+    int channels_last;
+    fc_dtype dtype;
+} fc_scatter_desc;
+fc_status fc_scatter(const fc_scatter_desc *desc, const int64_t *indices, const void *from,
+                     void *to, fc_error *error);
 
 /* y[..., q * count + f] = phases[f][..., q]: an array of n x c x d x h rows of w elements, the
  * phases being contiguous.  y.w is 1. */

@@ -113,17 +113,17 @@ def pool_plan(kind, x, kernel, stride, padding, **form):
     """Make the plan of a pool over `x`; `form` is the rest by name, with the usual defaults."""
     channels_last = form.get("channels_last", False)
     n, *plane = x.shape
-    c, h, w = (plane[2], *plane[:2]) if channels_last else plane
+    c, *sizes = (plane[-1], *plane[:-1]) if channels_last else plane
     return _core.PoolPlan(
         kind,
+        form.get("adaptive", False),
         n,
         c,
-        h,
-        w,
-        *kernel,
+        tuple(sizes),
+        kernel,
         stride,
         padding,
-        form.get("dilation", (1, 1)),
+        form.get("dilation", (1,) * len(sizes)),
         form.get("ceil_mode", False),
         form.get("count_include_pad", True),
         form.get("divisor", 0),

@@ -10,7 +10,7 @@ import pytest
 
 import child
 import fastconv
-from fastconv import _core, _plans, pool
+from fastconv import _core, _plans, _pooling
 
 CHURN = """
 import random, threading
@@ -130,8 +130,8 @@ CALLS = {
 def forget_plans():
     """Empty the caches of plans, so that the next call allocates its own."""
     _plans._plan.cache_clear()
-    pool._plan.cache_clear()
-    pool._recent.clear()
+    _pooling._plan.cache_clear()
+    _pooling._recent.clear()
 
 
 def with_failing_allocation(n, compute):

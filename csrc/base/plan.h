@@ -66,6 +66,7 @@ struct fc_plan {
 /* How a pooling is computed (csrc/ops/pool.c). */
 enum fc_pool_path {
     FC_POOL_PLANES,
+    FC_POOL_SPANS,
     FC_POOL_BESIDE,
     FC_POOL_PIXELS,
     FC_POOL_WHOLE,
@@ -74,8 +75,9 @@ enum fc_pool_path {
 };
 
 struct fc_pool_plan {
-    fc_pool_desc desc;
-    int64_t oh, ow;
+    fc_pool_desc desc; /* adaptive axes whose windows are all alike as ordinary ones */
+    int adaptive[3];   /* the others: their windows vary */
+    int64_t out[3];
     enum fc_pool_path path;
     int64_t item_rows, item_cols; /* output rows and columns of one item */
     int64_t lines;                /* rows that are joined at once, in L1 */
@@ -84,6 +86,7 @@ struct fc_pool_plan {
     const struct fc_kernels *kernels;
     const struct fc_family *family; /* NULL for integers */
     double seconds;
+    size_t line_bytes, joined_bytes; /* parts of the scratch */
     size_t scratch_bytes;
 };
 

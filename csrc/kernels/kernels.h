@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "simd/target.h"
+
 enum {
     FC_ROWS_MAX = 4,     /* output rows in one dense tile, at most */
     FC_MR_MAX = 14,      /* pixels in one dense tile, at most */
@@ -252,7 +254,10 @@ struct fc_wino {
 };
 
 /* One axis of a pooling.  Window q starts at position q * stride - before and has `taps` positions,
- * `dilation` apart; the image is at 0 ... size - 1. */
+ * `dilation` apart; the image is at 0 ... size - 1.
+ * With stride 0 the windows are adaptive: `before` of them, which lie in the image and cover it,
+ * window q from q * size / before, rounded down, to (q + 1) * size / before, rounded up.  taps is 0
+ * then, for it varies, and dilation 1. */
 struct fc_axis {
     int64_t size, before, taps, stride, dilation;
 };
@@ -262,11 +267,14 @@ struct fc_span {
     int64_t first, count;
 };
 
-static inline struct fc_span fc_span_at(const struct fc_axis *a, int64_t q)
+/* A function of its own: few windows reach over an edge, and the code stands in many kernels. */
+FC_NOINLINE FC_UNUSED struct fc_span fc_span_cut(const struct fc_axis *a, int64_t q)
 {
-    const int64_t start = q * a->stride - a->before, last = (a->taps - 1) * a->dilation;
-    if (start >= 0 && start < a->size - last)
-        return (struct fc_span){start, a->taps};
+    if (a->stride == 0) {
+        const int64_t end = (q + 1) * a->size, first = q * a->size / a->before;
+        return (struct fc_span){first, (end + a->before - 1) / a->before - first};
+    }
+    const int64_t start = q * a->stride - a->before;
     if (start >= a->size)
         return (struct fc_span){0, 0};
     const int64_t outside = start < 0 ? (-start - 1) / a->dilation + 1 : 0;
@@ -277,6 +285,14 @@ static inline struct fc_span fc_span_at(const struct fc_axis *a, int64_t q)
     if (end <= outside)
         return (struct fc_span){0, 0};
     return (struct fc_span){start + outside * a->dilation, end - outside};
+}
+
+static inline struct fc_span fc_span_at(const struct fc_axis *a, int64_t q)
+{
+    const int64_t start = q * a->stride - a->before, last = (a->taps - 1) * a->dilation;
+    if (start >= 0 && start < a->size - last)
+        return (struct fc_span){start, a->taps};
+    return fc_span_cut(a, q);
 }
 
 /* Pooling, planes: `rows` output rows, from row0 on, of a block of output columns of each plane.
@@ -337,12 +353,12 @@ typedef void fc_pool_whole_fn(const struct fc_pool_whole *);
  * value of the type and the index -1. */
 struct fc_pool_window {
     const void *x; /* the image's first pixel */
-    int64_t x_row, x_col;
-    struct fc_axis height, width;
-    int64_t row, q0, cols, channels; /* row: of the output */
-    void *y;                         /* of window q0; channels are contiguous */
+    int64_t x_plane, x_row, x_col;
+    struct fc_axis depth, height, width;
+    int64_t plane, row, q0, cols, channels; /* plane and row: of the output */
+    void *y;                                /* of window q0; channels are contiguous */
     int64_t y_col;
-    int64_t *indices; /* ih * width.size + iw; or NULL */
+    int64_t *indices; /* (id * height.size + ih) * width.size + iw; or NULL */
     int64_t index_col;
 };
 typedef void fc_pool_window_fn(const struct fc_pool_window *);

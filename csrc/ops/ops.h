@@ -20,6 +20,20 @@ void fc_pool_run(const fc_pool_plan *plan, const fc_array *x, const fc_array *y,
 
 void fc_weave_run(const struct fc_weave *weave, int threads);
 
+/* The gradient of an average pooling, added to `input`; arrays as in fc_pool_plan_spread, scratch:
+ * threads * bytes. */
+double fc_spread_seconds(const fc_pool_plan *plan);
+size_t fc_spread_bytes(const fc_pool_plan *plan);
+void fc_spread_run(const fc_pool_plan *plan, const void *output, void *input, char *scratch,
+                   int threads);
+
+/* See fc_scatter in fastconv.h; element_bytes are those of the dtype. */
+double fc_scatter_seconds(const fc_scatter_desc *desc);
+size_t fc_scatter_bytes(const fc_scatter_desc *desc); /* of one thread's scratch */
+void fc_scatter_run(const struct fc_kernels *kernels, const fc_scatter_desc *desc,
+                    size_t element_bytes, const int64_t *indices, const void *from, void *to,
+                    char *scratch, int threads);
+
 void fc_activate_run(const struct fc_kernels *kernels, fc_dtype dtype,
                      const fc_activation *activation, int64_t count, const void *x, void *y);
 

@@ -28,6 +28,7 @@
 #if defined(__GNUC__)
 #define FC_INLINE static inline __attribute__((always_inline))
 #define FC_NOINLINE static __attribute__((noinline))
+#define FC_UNUSED __attribute__((unused)) /* a static function in a header */
 /* Hides a pointer from the optimiser, which would otherwise turn stepped addresses into indexed
  * ones: an indexed embedded broadcast splits into two operations. */
 #define FC_OPAQUE(pointer) __asm__("" : "+r"(pointer))
@@ -51,6 +52,7 @@
 #define FC_KEEP(vector) ((void)0)
 #define FC_INLINE static __forceinline
 #define FC_NOINLINE static __declspec(noinline)
+#define FC_UNUSED
 #define FC_OPAQUE(pointer) ((void)0)
 #define FC_PREFETCH_L1(pointer) ((void)(pointer))
 #define FC_PREFETCH_L2(pointer) ((void)(pointer))

@@ -10,12 +10,44 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from fastconv.activation import relu
+from fastconv.adaptive_pool import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+)
+from fastconv.avg_pool import (
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+)
 from fastconv.columns import fold, unfold
 from fastconv.config import config, show_config
 from fastconv.conv import conv1d, conv2d, conv3d
+from fastconv.global_pool import (
+    global_avg_pool1d,
+    global_avg_pool2d,
+    global_avg_pool3d,
+    global_max_pool1d,
+    global_max_pool2d,
+    global_max_pool3d,
+)
 from fastconv.layers import Conv1d, Conv2d, Conv3d
+from fastconv.max_pool import (
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+    max_pool_channels,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+)
 from fastconv.padding import pad
-from fastconv.pool import avg_pool2d, global_avg_pool2d, max_pool2d
 from fastconv.shapes import conv_output_shape, same_padding
 from fastconv.threads import get_num_threads, num_threads, set_num_threads
 from fastconv.transposed import (
@@ -35,7 +67,15 @@ __all__ = [
     "Conv2d",
     "Conv3d",
     "ConvTranspose2d",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+    "avg_pool1d",
     "avg_pool2d",
+    "avg_pool3d",
     "config",
     "conv1d",
     "conv2d",
@@ -46,9 +86,23 @@ __all__ = [
     "conv_transpose3d",
     "fold",
     "get_num_threads",
+    "global_avg_pool1d",
     "global_avg_pool2d",
+    "global_avg_pool3d",
+    "global_max_pool1d",
+    "global_max_pool2d",
+    "global_max_pool3d",
     "grad",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
+    "max_pool1d",
     "max_pool2d",
+    "max_pool3d",
+    "max_pool_channels",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "num_threads",
     "pad",
     "reference",

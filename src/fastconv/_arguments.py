@@ -191,7 +191,7 @@ def activation(value: object) -> tuple[str, float, float]:
         form = f'("{name}", {", ".join(wanted)})' if wanted else f'"{name}"'
         raise ValueError(f"activation {name} must be written {form}, got {_shown(value)}")
     named = zip(wanted, numbers, strict=True)
-    a, b = (*(_real(f"activation {name}'s {word}", number) for word, number in named), 0.0, 0.0)[:2]
+    a, b = (*(real(f"activation {name}'s {word}", number) for word, number in named), 0.0, 0.0)[:2]
     if name == "clip" and a > b:
         raise ValueError(f"activation clip's lo must not be above its hi, got {a} and {b}")
     if name == "leaky_relu" and not isfinite(a):
@@ -234,7 +234,8 @@ def element(name: str, value: object, dtype: str) -> Array:
     return np.array([number if floating else int(number)], dtype)
 
 
-def _real(name: str, value: object) -> float:
+def real(name: str, value: object) -> float:
+    """Return `value` as a float that is not NaN."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {_shown(value)}")
     try:

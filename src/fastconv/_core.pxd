@@ -72,11 +72,14 @@ cdef extern from "fastconv.h" nogil:
 
     ctypedef struct fc_pool_desc:
         fc_pool_kind kind
-        int64_t n, c, h, w
-        int64_t kh, kw
-        int64_t stride[2]
-        int64_t dilation[2]
-        int64_t pad[4]
+        int axes
+        int adaptive
+        int64_t n, c
+        int64_t size[3]
+        int64_t kernel[3]
+        int64_t stride[3]
+        int64_t dilation[3]
+        int64_t pad[6]
         int ceil_mode
         int count_include_pad
         int64_t divisor
@@ -105,6 +108,17 @@ cdef extern from "fastconv.h" nogil:
         int64_t stride[2]
         int64_t dilation[2]
         int64_t pad[4]
+
+    ctypedef enum fc_scatter_kind:
+        FC_SCATTER_SET
+        FC_SCATTER_ADD
+        FC_SCATTER_TAKE
+
+    ctypedef struct fc_scatter_desc:
+        fc_scatter_kind kind
+        int64_t n, c, pooled, size
+        int channels_last
+        fc_dtype dtype
 
     ctypedef struct fc_array:
         void *data
@@ -160,9 +174,13 @@ cdef extern from "fastconv.h" nogil:
     fc_status fc_pool_plan_create(const fc_pool_desc *desc, fc_level level, fc_pool_plan **plan,
                                   fc_error *error)
     void fc_pool_plan_destroy(fc_pool_plan *plan)
-    void fc_pool_plan_size(const fc_pool_plan *plan, int64_t *oh, int64_t *ow)
+    void fc_pool_plan_size(const fc_pool_plan *plan, int64_t *out)
     fc_status fc_pool_plan_run(const fc_pool_plan *plan, const fc_array *input,
                                const fc_array *output, int64_t *indices, fc_error *error)
+    fc_status fc_pool_plan_spread(const fc_pool_plan *plan, const void *output, void *input,
+                                  fc_error *error)
+    fc_status fc_scatter(const fc_scatter_desc *desc, const int64_t *indices, const void *from_,
+                         void *to, fc_error *error)
 
     struct fc_weave:
         int64_t n, c, d, h, w

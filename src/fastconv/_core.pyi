@@ -75,15 +75,14 @@ class PoolPlan:
     def __new__(
         cls,
         kind: Literal["max", "avg"],
+        adaptive: bool,
         n: int,
         c: int,
-        h: int,
-        w: int,
-        kh: int,
-        kw: int,
-        stride: tuple[int, int],
-        padding: tuple[int, int, int, int],
-        dilation: tuple[int, int],
+        sizes: tuple[int, ...],
+        kernel: tuple[int, ...],
+        stride: tuple[int, ...],
+        padding: tuple[int, ...],
+        dilation: tuple[int, ...],
         ceil_mode: bool,
         count_include_pad: bool,
         divisor: int,
@@ -92,9 +91,22 @@ class PoolPlan:
         level: _Level,
     ) -> Self: ...
     @property
-    def out_shape(self) -> tuple[int, int, int, int]: ...
+    def sizes(self) -> tuple[int, ...]: ...
+    @property
+    def in_shape(self) -> tuple[int, ...]: ...
+    @property
+    def out_shape(self) -> tuple[int, ...]: ...
     def run_plain(self, x: _Array, out: _Array) -> bool: ...
     def run(self, x: _Array, out: _Array, indices: _Array | None) -> None: ...
+    def spread(self, grad_output: _Array, out: _Array) -> None: ...
+
+def scatter(
+    kind: Literal["set", "add", "take"],
+    channels_last: bool,
+    indices: _Array,
+    pooled: _Array,
+    image: _Array,
+) -> None: ...
 
 @disjoint_base
 class Columns:

@@ -1,0 +1,162 @@
+/* What goes by the indices of a max pooling: unpooling, and the gradients of both.
+ *
+ * An item is one image's channel, or with channels last some of its channels, so that no two
+ * threads write one place. */
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/memory.h"
+#include "kernels/kernels.h"
+#include "ops/ops.h"
+#include "ops/parallel.h"
+
+/* Channels of an item, of those that lie side by side: a line of cache of the smallest type. */
+static const int64_t ITEM_CHANNELS = 64;
+
+/* Values and places of some channels, `stride` elements apart; `channels` of them side by side. */
+struct block {
+    const fc_scatter_desc *d;
+    const int64_t *indices;
+    int64_t channels, stride;
+};
+
+/* Places are looked up again: another thread of the caller's may have changed them since they were
+ * checked. */
+static int64_t place_of(const struct block *b, int64_t i, int64_t c)
+{
+    const int64_t place = b->indices[i * b->stride + c];
+    return place >= 0 && place < b->d->size ? place : -1;
+}
+
+static void copy_element(void *to, int64_t i, const void *from, int64_t j, size_t bytes)
+{
+    switch (bytes) {
+    case 1:
+        ((uint8_t *)to)[i] = ((const uint8_t *)from)[j];
+        break;
+    case 2:
+        ((uint16_t *)to)[i] = ((const uint16_t *)from)[j];
+        break;
+    case 4:
+        ((uint32_t *)to)[i] = ((const uint32_t *)from)[j];
+        break;
+    default:
+        ((uint64_t *)to)[i] = ((const uint64_t *)from)[j];
+        break;
+    }
+}
+
+static void set_places(const struct block *b, const void *from, void *to, size_t bytes)
+{
+    for (int64_t i = 0; i < b->d->pooled; i++)
+        for (int64_t c = 0; c < b->channels; c++) {
+            const int64_t place = place_of(b, i, c);
+            if (place >= 0)
+                copy_element(to, place * b->stride + c, from, i * b->stride + c, bytes);
+        }
+}
+
+static void take_places(const struct block *b, const void *from, void *to, size_t bytes)
+{
+    for (int64_t i = 0; i < b->d->pooled; i++)
+        for (int64_t c = 0; c < b->channels; c++) {
+            const int64_t place = place_of(b, i, c);
+            if (place >= 0)
+                copy_element(to, i * b->stride + c, from, place * b->stride + c, bytes);
+        }
+}
+
+static void add_floats(const struct block *b, const float *from, float *to)
+{
+    for (int64_t i = 0; i < b->d->pooled; i++)
+        for (int64_t c = 0; c < b->channels; c++) {
+            const int64_t place = place_of(b, i, c);
+            if (place >= 0)
+                to[place * b->stride + c] += from[i * b->stride + c];
+        }
+}
+
+static void add_doubles(const struct block *b, const double *from, double *to)
+{
+    for (int64_t i = 0; i < b->d->pooled; i++)
+        for (int64_t c = 0; c < b->channels; c++) {
+            const int64_t place = place_of(b, i, c);
+            if (place >= 0)
+                to[place * b->stride + c] += from[i * b->stride + c];
+        }
+}
+
+/* float16 is added up as float, in scratch for all places of the block. */
+static void add_halves(const struct fc_kernels *kernels, const struct block *b,
+                       const uint16_t *from, uint16_t *to, float *sums)
+{
+    memset(sums, 0, (size_t)(b->d->size * b->channels) * sizeof *sums);
+    for (int64_t i = 0; i < b->d->pooled; i++)
+        for (int64_t c = 0; c < b->channels; c++) {
+            const int64_t place = place_of(b, i, c);
+            float value;
+            if (place < 0)
+                continue;
+            kernels->half_to_float(from + i * b->stride + c, &value, 1);
+            sums[place * b->channels + c] += value;
+        }
+    for (int64_t i = 0; i < b->d->size; i++)
+        kernels->float_to_half(sums + i * b->channels, to + i * b->stride, b->channels);
+}
+
+static int64_t item_channels(const fc_scatter_desc *d)
+{
+    return d->channels_last ? fc_min(d->c, ITEM_CHANNELS) : 1;
+}
+
+double fc_scatter_seconds(const fc_scatter_desc *d)
+{
+    return 1e-9 * (double)d->n * (double)d->c * (2 * (double)d->pooled + 0.2 * (double)d->size);
+}
+
+size_t fc_scatter_bytes(const fc_scatter_desc *d)
+{
+    const int sums = d->kind == FC_SCATTER_ADD && d->dtype == FC_FLOAT16;
+    return fc_align(sums ? (size_t)(d->size * item_channels(d)) * sizeof(float) : 1);
+}
+
+void fc_scatter_run(const struct fc_kernels *kernels, const fc_scatter_desc *d, size_t bytes,
+                    const int64_t *indices, const void *from, void *to, char *scratch, int threads)
+{
+    const size_t scratch_bytes = fc_scatter_bytes(d);
+    const int64_t stride = d->channels_last ? d->c : 1, most = item_channels(d);
+    const int64_t groups = fc_ceil_div(d->c, most), items = d->n * groups;
+    const int takes = d->kind == FC_SCATTER_TAKE;
+    const int64_t read = takes ? d->size : d->pooled, written = takes ? d->pooled : d->size;
+    const int64_t claim = fc_claim(fc_scatter_seconds(d), items, threads);
+    (void)claim;
+#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(dynamic, claim)
+    for (int64_t item = 0; item < items; item++) {
+        const int64_t image = item / groups, c = item % groups * most;
+        /* Of channel c: channels are side by side, or blocks of one follow each other. */
+        const int64_t of_image = d->channels_last ? image * d->c : image * d->c + c;
+        const int64_t side = d->channels_last ? c : 0;
+        const struct block b = {.d = d,
+                                .indices = indices + of_image * d->pooled + side,
+                                .channels = fc_min(most, d->c - c),
+                                .stride = stride};
+        const char *source = (const char *)from + (of_image * read + side) * (int64_t)bytes;
+        char *target = (char *)to + (of_image * written + side) * (int64_t)bytes;
+        if (b.channels == stride)
+            memset(target, 0, (size_t)(written * stride) * bytes);
+        else
+            for (int64_t i = 0; i < written; i++)
+                memset(target + i * stride * (int64_t)bytes, 0, (size_t)b.channels * bytes);
+        if (d->kind == FC_SCATTER_SET)
+            set_places(&b, source, target, bytes);
+        else if (takes)
+            take_places(&b, source, target, bytes);
+        else if (d->dtype == FC_FLOAT16)
+            add_halves(kernels, &b, (const uint16_t *)source, (uint16_t *)target,
+                       (float *)(scratch + (size_t)fc_thread_index() * scratch_bytes));
+        else if (d->dtype == FC_FLOAT64)
+            add_doubles(&b, (const double *)source, (double *)target);
+        else
+            add_floats(&b, (const float *)source, (float *)target);
+    }
+}
