@@ -58,7 +58,10 @@ numpydoc_validation_checks = {
     "EX01",  # an example, which the tests run
 }
 # The oracle's functions say "as fastconv's"; attributes have neither parameters nor examples.
-numpydoc_validation_exclude = {r"^fastconv\.reference\.", r"\.(weight|bias|parameters|receptive_field)$"}
+numpydoc_validation_exclude = {
+    r"^fastconv\.reference\.",
+    r"\.(weight|bias|parameters|receptive_field)$",
+}
 
 myst_enable_extensions = ["attrs_block", "deflist"]
 myst_heading_anchors = 3

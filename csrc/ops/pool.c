@@ -11,206 +11,14 @@
  * All but the last three know planes alone: of a volume, the planes that a window takes are joined
  * into one first, with their own types, and pooled then.
  *
- * An item: a block of output rows and columns of one or, in NCHW, more channels of a plane. */
+ * An item is a block of output rows and columns of one plane of an image and, in NCHW, of one
+ * channel or a group of them. */
 #include <string.h>
 
 #include "ops/parallel.h"
 #include "ops/pooling.h"
 
-/* Lines of joined rows.  Short rows go together, for a line that is read back at once waits for its
- * stores; wide ones by the few, so that memory is read along the rows.  The longest line is a
- * quarter of the smallest L1 (32 KB). */
-static const int64_t LINES_BYTES = 6 << 10, LINE_BYTES = 8 << 10, LINES_MAX = 64;
-/* Columns between windows are joined and dropped; with this many for each that is used, windows are
- * taken one by one instead. */
-static const int64_t SPARSE = 8;
-/* Output elements of one item: large enough for long runs through memory, small enough that the
- * last item is no long wait. */
-static const int64_t ITEM_OUTPUTS = 16 << 10;
-static const int64_t ITEM_ROWS_MAX = 512, ITEM_COLS_MAX = 4096;
-/* Output elements of small planes that go together: what is the same for all of them is found once,
- * without which 2x2 maxima at 14x14 took 1.7 times as long.  Two thousand are 1 us of work. */
-static const int64_t PLANES_OUTPUTS = 2 << 10;
-/* Planes of one item of whole planes: a line of outputs for each of 16 vectors' lanes. */
-static const int64_t WHOLE_PLANES = 64;
-/* Planes that go side by side with their outputs: as many vectors of them, up to four, which the
- * kernel takes at once, as fit three quarters of the smallest L1. */
-static const int64_t BESIDE_BYTES = 24 << 10, BESIDE_VECTORS = 4;
-/* Output columns up to which they do: 5x5 averages at 5x3 take a sixth of the time of rows so; 3x3
- * maxima at 7x7 0.63 of it, at 14x14 1.36 (AVX2, while planes still went one by one). */
-static const int64_t BESIDE_COLS = 8;
-/* Elements of a row that are joined at once into memory: a line of them and itself fit L1. */
-enum { JOIN = 1024 };
-/* Bytes of planes that are joined for one item: a quarter of the smallest L2.  Items that need more
- * at their smallest go window by window beyond the second, which bounds the workspace. */
-static const int64_t JOINED_BYTES = 64 << 10, JOINED_BYTES_MAX = 4 << 20;
-
 typedef void run_fn(struct fc_pool_worker *, const struct fc_pool_item *);
-
-/* Positions from a window's first to its last. */
-static int64_t reach_of(const struct fc_axis *a)
-{
-    return (a->taps - 1) * a->dilation + 1;
-}
-
-static int covers(const struct fc_axis *a, int64_t windows)
-{
-    const struct fc_span span = fc_span_at(a, 0);
-    return windows == 1 && span.count == a->size;
-}
-
-static int64_t beside_bytes(const fc_pool_plan *p, int64_t planes)
-{
-    const int64_t *const size = p->desc.size, *const out = p->out;
-    const int64_t pixels = size[1] * size[2] + out[1] * out[2] + p->family->vl;
-    return pixels * planes * (int64_t)p->element_bytes;
-}
-
-/* Short rows of outputs, other than those that need no lines: of pairs of pixels, and of 3 x 3
- * with stride 2 (pool_planes.inc), which took 0.62 to 0.82 of this way's time at 13x13 and 14x14 on
- * AVX-512 and AVX2. */
-static int goes_beside(const fc_pool_plan *p)
-{
-    const fc_pool_desc *d = &p->desc;
-    const int64_t *const kernel = d->kernel, *const stride = d->stride;
-    const int direct = !p->adaptive[2] && d->dilation[2] == 1 &&
-                       ((kernel[2] == 2 && stride[2] == 2) ||
-                        (kernel[2] == 3 && stride[2] == 2 && !p->adaptive[1] && kernel[1] == 3 &&
-                         stride[1] == 2 && d->dilation[1] == 1));
-    return d->dtype != FC_FLOAT16 && d->c >= p->family->vl && p->out[2] <= BESIDE_COLS && !direct &&
-           d->size[1] <= BESIDE_BYTES && d->size[2] <= BESIDE_BYTES && p->out[1] <= BESIDE_BYTES &&
-           beside_bytes(p, p->family->vl) <= BESIDE_BYTES;
-}
-
-/* The way that serves every window. */
-static enum fc_pool_path by_window(const fc_pool_plan *p)
-{
-    return p->desc.kind == FC_POOL_MAX ? FC_POOL_WINDOWS : FC_POOL_PIECES;
-}
-
-static enum fc_pool_path path_of(const fc_pool_plan *p, const struct fc_axis axis[3])
-{
-    const fc_pool_desc *d = &p->desc;
-    if (!p->family)
-        return FC_POOL_WINDOWS;
-    /* A joined plane of float16 would be rounded. */
-    if (d->axes == 3 && d->kind == FC_POOL_AVG && d->dtype == FC_FLOAT16)
-        return FC_POOL_PIECES;
-    if (d->channels_last)
-        return FC_POOL_PIXELS;
-    if (covers(&axis[0], p->out[0]) && covers(&axis[1], p->out[1]) && covers(&axis[2], p->out[2]))
-        return FC_POOL_WHOLE;
-    if (goes_beside(p))
-        return FC_POOL_BESIDE;
-    if (p->adaptive[2])
-        return d->dtype == FC_FLOAT16 ? by_window(p) : FC_POOL_SPANS;
-    if (reach_of(&axis[2]) > LINE_BYTES / 2 / (int64_t)p->element_bytes ||
-        axis[2].stride / SPARSE > axis[2].taps)
-        return by_window(p);
-    return FC_POOL_PLANES;
-}
-
-static int joins_planes(const fc_pool_plan *p)
-{
-    return p->desc.axes == 3 && p->path != FC_POOL_WINDOWS && p->path != FC_POOL_PIECES &&
-           p->path != FC_POOL_WHOLE;
-}
-
-/* Positions that `windows` neighbouring windows lie in, at most. */
-static int64_t taken(const struct fc_axis *a, int64_t windows)
-{
-    if (a->stride == 0)
-        return fc_min(a->size, windows * a->size / a->before + 2);
-    return fc_min(a->size, (windows - 1) * a->stride + reach_of(a));
-}
-
-/* Of the planes that are joined for an item. */
-static double joined_bytes(const fc_pool_plan *p, const struct fc_axis axis[3])
-{
-    const int whole = p->path == FC_POOL_BESIDE;
-    const int64_t rows = whole ? axis[1].size : taken(&axis[1], p->item_rows);
-    const int64_t cols = whole ? axis[2].size : taken(&axis[2], p->item_cols);
-    const int64_t planes = p->desc.channels_last ? p->desc.c : p->item_planes;
-    return (double)rows * (double)cols * (double)planes * (double)p->io_bytes;
-}
-
-static void choose_blocking(fc_pool_plan *p, const struct fc_axis axis[3])
-{
-    const fc_pool_desc *d = &p->desc;
-    const struct fc_axis *const width = &axis[2];
-    const int64_t oh = p->out[1], ow = p->out[2], size = (int64_t)p->element_bytes;
-    p->item_cols = fc_min(ow, ITEM_COLS_MAX);
-    p->item_planes = 1;
-    p->line_bytes = 0;
-    if (p->path == FC_POOL_PLANES) {
-        const int64_t most = LINE_BYTES / size, reach = reach_of(width);
-        p->item_cols = fc_min(p->item_cols, (most - reach) / width->stride + 1);
-        const int64_t length = (p->item_cols - 1) * width->stride + reach;
-        const int64_t pitch_bytes = (length + 4 * p->family->vl) * size;
-        p->lines = fc_max(1, fc_min(LINES_MAX, LINES_BYTES / pitch_bytes - 1));
-        p->line_bytes = fc_align((size_t)((p->lines + 1) * pitch_bytes));
-        p->item_planes = fc_max(1, fc_min(d->c, PLANES_OUTPUTS / (oh * ow)));
-    } else if (p->path == FC_POOL_BESIDE) {
-        const int64_t vl = p->family->vl;
-        p->item_planes =
-            fc_min(BESIDE_VECTORS, fc_min(BESIDE_BYTES / beside_bytes(p, vl), d->c / vl)) * vl;
-        p->line_bytes = fc_align((size_t)beside_bytes(p, p->item_planes));
-    } else if (p->path == FC_POOL_WHOLE) {
-        p->item_planes = WHOLE_PLANES;
-    }
-    const int64_t outputs = p->item_cols * (d->channels_last ? d->c : 1);
-    p->item_rows = p->path == FC_POOL_BESIDE
-                       ? oh
-                       : fc_max(1, fc_min(fc_min(oh, ITEM_ROWS_MAX), ITEM_OUTPUTS / outputs));
-    if (p->path == FC_POOL_BESIDE || !joins_planes(p))
-        return;
-    for (int64_t *block = &p->item_planes; joined_bytes(p, axis) > (double)JOINED_BYTES;
-         *block = (*block + 1) / 2) {
-        block = p->item_planes > 1 ? &p->item_planes : &p->item_rows;
-        if (*block == 1)
-            block = &p->item_cols;
-        if (*block == 1)
-            break;
-    }
-}
-
-void fc_pool_prepare(fc_pool_plan *p)
-{
-    const fc_pool_desc *d = &p->desc;
-    const struct fc_axis axis[3] = {fc_pool_axis(p, 0), fc_pool_axis(p, 1), fc_pool_axis(p, 2)};
-    p->path = path_of(p, axis);
-    choose_blocking(p, axis);
-    if (joins_planes(p) && joined_bytes(p, axis) > (double)JOINED_BYTES_MAX) {
-        p->path = by_window(p);
-        choose_blocking(p, axis);
-    }
-    /* Volumes that one window covers go by windows where their strides are not those of a plane. */
-    if (p->path == FC_POOL_PIECES || (p->path == FC_POOL_WHOLE && d->axes == 3))
-        p->line_bytes = fc_align(fc_pool_pieces_bytes());
-    if (joins_planes(p) || p->path == FC_POOL_SPANS) {
-        const size_t line = (size_t)(2 * (JOIN + 4 * p->family->vl)) * p->element_bytes;
-        p->line_bytes = fc_align(line > p->line_bytes ? line : p->line_bytes);
-        p->scratch_bytes = fc_align((size_t)JOIN * p->element_bytes);
-    }
-    if (p->path == FC_POOL_SPANS)
-        p->scratch_bytes += fc_align((size_t)taken(&axis[2], p->item_cols) * p->io_bytes);
-    if (joins_planes(p))
-        p->joined_bytes = fc_align((size_t)joined_bytes(p, axis));
-    p->scratch_bytes += p->joined_bytes + p->line_bytes + fc_align((size_t)(p->item_rows * 8)) +
-                        fc_align((size_t)(p->item_cols * 8));
-
-    /* By bytes through L3 for vectors, by taps for scalars. */
-    const double images = (double)d->n * (double)d->c;
-    double in = 1, out = 1, taps = 1;
-    for (int i = 0; i < 3; i++) {
-        in *= (double)d->size[i];
-        out *= (double)p->out[i];
-        taps *= (double)fc_min(d->kernel[i] + p->adaptive[i], d->size[i]);
-    }
-    const double bytes = (double)p->io_bytes * images * (in + out);
-    p->seconds = p->path == FC_POOL_WINDOWS ? images * out * taps * 1.0e-9
-                                            : bytes / 15e9 + images * out * taps * 0.05e-9;
-}
 
 /* ---- the divisor of an average ---- */
 
@@ -242,6 +50,23 @@ static void set_element(const fc_pool_plan *p, void *elements, int64_t i, double
         ((float *)elements)[i] = (float)value;
 }
 
+/* Windows within the image all count alike, and of a long row they are nearly all. */
+static void fill_columns(struct fc_pool_worker *w, int64_t col0, int64_t cols)
+{
+    const fc_pool_plan *p = w->p;
+    const struct fc_axis *const a = &w->axis[2];
+    int64_t first = cols, last = cols;
+    if (a->stride) {
+        const int64_t room = a->size + a->before - fc_pool_reach(a);
+        first = fc_min(cols, fc_max(0, fc_ceil_div(a->before, a->stride) - col0));
+        last = room < 0 ? first : fc_min(cols, fc_max(first, room / a->stride + 1 - col0));
+    }
+    const double inside = first < last ? fc_pool_count(p, a, 2, col0 + first) : 0;
+    for (int64_t q = 0; q < cols; q++)
+        set_element(p, w->col_count, q,
+                    q >= first && q < last ? inside : fc_pool_count(p, a, 2, col0 + q));
+}
+
 static void hold_counts(struct fc_pool_worker *w, const struct fc_pool_item *t)
 {
     const fc_pool_plan *p = w->p;
@@ -251,8 +76,7 @@ static void hold_counts(struct fc_pool_worker *w, const struct fc_pool_item *t)
         for (int64_t i = 0; i < t->rows; i++)
             set_element(p, w->row_count, i, row_count_at(w, t->plane, t->row0 + i));
     if (w->held.col0 != t->col0 || w->held.cols != t->cols)
-        for (int64_t q = 0; q < t->cols; q++)
-            set_element(p, w->col_count, q, fc_pool_count(p, &w->axis[2], 2, t->col0 + q));
+        fill_columns(w, t->col0, t->cols);
     w->held = *t;
 }
 
@@ -266,7 +90,7 @@ static void run_planes(struct fc_pool_worker *w, const struct fc_pool_item *t)
     hold_counts(w, t);
     /* The line is [begin, end) of the row, of which [first, last) lies in the image. */
     const int64_t begin = t->col0 * a->stride - a->before;
-    const int64_t end = begin + (t->cols - 1) * a->stride + reach_of(a);
+    const int64_t end = begin + (t->cols - 1) * a->stride + fc_pool_reach(a);
     const int64_t before = fc_min(fc_max(begin, 0), end) - begin;
     const int64_t first = fc_min(begin + before, a->size), last = fc_min(end, a->size);
     const int64_t inside = fc_max(last - first, 0);
@@ -402,8 +226,8 @@ static void join_rows(const struct fc_pool_worker *w, const struct fc_axis *a, i
                       int64_t y_plane, int64_t count)
 {
     const fc_pool_plan *p = w->p;
-    for (int64_t i = 0; i < count; i += JOIN) {
-        const int64_t n = fc_min(JOIN, count - i);
+    for (int64_t i = 0; i < count; i += FC_POOL_JOIN) {
+        const int64_t n = fc_min(FC_POOL_JOIN, count - i);
         const struct fc_pool_plane rows = {.x = x + i * (int64_t)p->io_bytes,
                                            .planes = planes,
                                            .x_plane = x_plane,
@@ -433,7 +257,7 @@ static void range_of(const struct fc_axis *a, int64_t q, int64_t windows, int64_
 {
     const struct fc_span last = fc_span_at(a, q + windows - 1);
     *begin = a->stride ? fc_max(q * a->stride - a->before, 0) : fc_span_at(a, q).first;
-    *end = a->stride ? fc_min((q + windows - 1) * a->stride - a->before + reach_of(a), a->size)
+    *end = a->stride ? fc_min((q + windows - 1) * a->stride - a->before + fc_pool_reach(a), a->size)
                      : last.first + last.count;
     if (*end <= *begin) {
         *begin = fc_min(*begin, a->size - 1);
@@ -451,7 +275,7 @@ static void run_spans(struct fc_pool_worker *w, const struct fc_pool_item *t)
     const fc_pool_plan *p = w->p;
     const int max = p->desc.kind == FC_POOL_MAX;
     const size_t bytes = p->io_bytes;
-    char *const line = w->ones + fc_align((size_t)JOIN * bytes);
+    char *const line = w->ones + fc_align((size_t)FC_POOL_JOIN * bytes);
     int64_t begin, end;
     range_of(&w->axis[2], t->col0, t->cols, &begin, &end);
     hold_counts(w, t);
@@ -542,7 +366,7 @@ static enum fc_pool_path path_now(const fc_pool_plan *p, const fc_array *x, int 
         return FC_POOL_WINDOWS;
     const int64_t *const size = p->desc.size;
     if (p->path == FC_POOL_WHOLE && size[0] > 1 && size[1] > 1 && x->d != size[1] * x->h)
-        return by_window(p);
+        return fc_pool_by_window(p);
     return p->path;
 }
 
@@ -556,7 +380,7 @@ void fc_pool_run(const fc_pool_plan *p, const fc_array *x, const fc_array *y, in
         [FC_POOL_PIECES] = fc_pool_pieces};
     const fc_pool_desc *d = &p->desc;
     const enum fc_pool_path path = path_now(p, x, indices != NULL);
-    const int joins = path == p->path && joins_planes(p);
+    const int joins = path == p->path && fc_pool_joins_planes(p);
     const int64_t planes = path == p->path ? p->item_planes : 1;
     const int64_t channels = d->channels_last ? 1 : fc_ceil_div(d->c, planes);
     const int64_t row_blocks = fc_ceil_div(p->out[1], p->item_rows);
@@ -580,15 +404,16 @@ void fc_pool_run(const fc_pool_plan *p, const fc_array *x, const fc_array *y, in
         w.ones = w.line + p->line_bytes;
         w.joined = own + p->scratch_bytes - p->joined_bytes;
         if (joins || path == FC_POOL_SPANS)
-            for (int64_t i = 0; i < JOIN; i++)
+            for (int64_t i = 0; i < FC_POOL_JOIN; i++)
                 set_element(p, w.ones, i, 1);
 #pragma omp for schedule(dynamic, claim)
         for (int64_t i = 0; i < items; i++) {
-            struct fc_pool_item t = {.col0 = i % col_blocks * p->item_cols,
-                                     .row0 = i / col_blocks % row_blocks * p->item_rows,
-                                     .plane = i / col_blocks / row_blocks % p->out[0],
-                                     .channel = i / col_blocks / row_blocks / p->out[0] % channels,
-                                     .image = i / col_blocks / row_blocks / p->out[0] / channels};
+            const int64_t column = i / row_blocks / p->out[0] / channels;
+            struct fc_pool_item t = {.row0 = i % row_blocks * p->item_rows,
+                                     .plane = i / row_blocks % p->out[0],
+                                     .channel = i / row_blocks / p->out[0] % channels,
+                                     .col0 = column % col_blocks * p->item_cols,
+                                     .image = column / col_blocks};
             t.cols = fc_min(p->item_cols, p->out[2] - t.col0);
             t.rows = fc_min(p->item_rows, p->out[1] - t.row0);
             if (joins)

@@ -27,9 +27,10 @@ static struct fc_span windows_of(const struct fc_axis *a, int64_t out, int64_t i
 struct spreader {
     const fc_pool_plan *p;
     struct fc_axis axis[3];
-    int64_t channels; /* side by side */
-    double *line;     /* of one row of windows */
-    double *share;    /* of each window of a row in its gradient: one over its columns */
+    int64_t channels;        /* side by side */
+    double *line, *pixels;   /* of one row of windows, of one row of the image */
+    double *share;           /* of each window of a row in its gradient: one over its columns */
+    struct fc_span *columns; /* the windows of a row that hold each pixel of one */
 };
 
 static int64_t channels_of(const fc_pool_plan *p)
@@ -37,53 +38,117 @@ static int64_t channels_of(const fc_pool_plan *p)
     return p->desc.channels_last ? p->desc.c : 1;
 }
 
-static void add_row(const fc_pool_plan *p, double *line, const char *row, double share,
+/* Bytes of the arrays of a spreader, and where they begin. */
+static size_t lay_out(const fc_pool_plan *p, char *block, struct spreader *s)
+{
+    const size_t channels = (size_t)channels_of(p), out = (size_t)p->out[2];
+    const size_t width = (size_t)p->desc.size[2];
+    const size_t bytes[4] = {
+        fc_align(out * channels * sizeof(double)), fc_align(width * channels * sizeof(double)),
+        fc_align(out * sizeof(double)), fc_align(width * sizeof(struct fc_span))};
+    if (s) {
+        s->line = (double *)block;
+        s->pixels = (double *)(block + bytes[0]);
+        s->share = (double *)(block + bytes[0] + bytes[1]);
+        s->columns = (struct fc_span *)(block + bytes[0] + bytes[1] + bytes[2]);
+    }
+    return bytes[0] + bytes[1] + bytes[2] + bytes[3];
+}
+
+static void add_row(const fc_pool_plan *p, double *restrict line, const char *row, double share,
                     int64_t count)
 {
     float converted[256];
-    if (p->desc.dtype == FC_FLOAT64)
+    const double *const doubles = (const double *)row;
+    const float *floats = (const float *)row;
+    if (p->desc.dtype == FC_FLOAT64) {
+#pragma omp simd
         for (int64_t i = 0; i < count; i++)
-            line[i] += share * ((const double *)row)[i];
-    else if (p->desc.dtype == FC_FLOAT32)
+            line[i] += share * doubles[i];
+    } else if (p->desc.dtype == FC_FLOAT32) {
+#pragma omp simd
         for (int64_t i = 0; i < count; i++)
-            line[i] += share * ((const float *)row)[i];
-    else
+            line[i] += share * (double)floats[i];
+    } else {
         for (int64_t i = 0; i < count; i += 256) {
             const int64_t n = fc_min(256, count - i);
             p->kernels->half_to_float((const uint16_t *)row + i, converted, n);
             for (int64_t j = 0; j < n; j++)
-                line[i + j] += share * converted[j];
+                line[i + j] += share * (double)converted[j];
         }
+    }
+}
+
+static void store_row(const fc_pool_plan *p, char *row, const double *pixels, int64_t count)
+{
+    float rounded[256];
+    double *const doubles = (double *)row;
+    float *const floats = (float *)row;
+    if (p->desc.dtype == FC_FLOAT64) {
+        memcpy(doubles, pixels, (size_t)count * sizeof(double));
+    } else if (p->desc.dtype == FC_FLOAT32) {
+#pragma omp simd
+        for (int64_t i = 0; i < count; i++)
+            floats[i] = (float)pixels[i];
+    } else {
+        for (int64_t i = 0; i < count; i += 256) {
+            const int64_t n = fc_min(256, count - i);
+            for (int64_t j = 0; j < n; j++)
+                rounded[j] = (float)pixels[i + j];
+            p->kernels->float_to_half(rounded, (uint16_t *)row + i, n);
+        }
+    }
+}
+
+/* From the line to the pixels. */
+static void spread_columns(const struct spreader *s)
+{
+    const int64_t channels = s->channels, width = s->p->desc.size[2];
+    for (int64_t iw = 0; iw < width; iw++) {
+        const struct fc_span columns = s->columns[iw];
+        const double *line = s->line + columns.first * channels;
+        double *const restrict pixel = s->pixels + iw * channels;
+        if (channels == 1) {
+            double sum = columns.count ? line[0] : 0;
+            for (int64_t q = 1; q < columns.count; q++)
+                sum += line[q];
+            *pixel = sum;
+            continue;
+        }
+        if (columns.count)
+            memcpy(pixel, line, (size_t)channels * sizeof(double));
+        else
+            memset(pixel, 0, (size_t)channels * sizeof(double));
+        for (int64_t q = 1; q < columns.count; q++) {
+            const double *const other = line + q * channels;
+#pragma omp simd
+            for (int64_t c = 0; c < channels; c++)
+                pixel[c] += other[c];
+        }
+    }
 }
 
 /* The row of pixels (id, ih) from the windows of one image, and in NCHW of one channel. */
 static void spread_row(const struct spreader *s, const char *windows, int64_t id, int64_t ih,
-                       char *pixels)
+                       char *row)
 {
     const fc_pool_plan *p = s->p;
-    const int64_t channels = s->channels, bytes = (int64_t)p->io_bytes;
-    const int64_t count = p->out[2] * channels;
+    const int64_t channels = s->channels, count = p->out[2] * channels;
     const struct fc_span planes = windows_of(&s->axis[0], p->out[0], id);
     const struct fc_span rows = windows_of(&s->axis[1], p->out[1], ih);
     memset(s->line, 0, (size_t)count * sizeof(double));
     for (int64_t z = planes.first; z < planes.first + planes.count; z++)
-        for (int64_t i = rows.first; i < rows.first + rows.count; i++)
-            add_row(p, s->line, windows + (z * p->out[1] + i) * count * bytes,
-                    1 / (fc_pool_count(p, &s->axis[0], 0, z) * fc_pool_count(p, &s->axis[1], 1, i)),
-                    count);
+        for (int64_t i = rows.first; i < rows.first + rows.count; i++) {
+            const double divisor =
+                fc_pool_count(p, &s->axis[0], 0, z) * fc_pool_count(p, &s->axis[1], 1, i);
+            add_row(p, s->line, windows + (z * p->out[1] + i) * count * (int64_t)p->io_bytes,
+                    1 / divisor, count);
+        }
     for (int64_t q = 0; q < p->out[2]; q++)
         for (int64_t c = 0; c < channels; c++)
             s->line[q * channels + c] *= s->share[q];
-    for (int64_t iw = 0; iw < p->desc.size[2]; iw++) {
-        const struct fc_span columns = windows_of(&s->axis[2], p->out[2], iw);
-        const double *line = s->line + columns.first * channels;
-        for (int64_t c = 0; c < channels; c++, pixels += bytes) {
-            double sum = 0;
-            for (int64_t q = 0; q < columns.count; q++)
-                sum += line[q * channels + c];
-            fc_pool_put(p, pixels, sum);
-        }
-    }
+    spread_columns(s);
+    store_row(p, row, s->pixels, p->desc.size[2] * channels);
 }
 
 static int same_span(struct fc_span a, struct fc_span b)
@@ -103,8 +168,7 @@ double fc_spread_seconds(const fc_pool_plan *p)
 
 size_t fc_spread_bytes(const fc_pool_plan *p)
 {
-    return fc_align((size_t)(p->out[2] * channels_of(p)) * sizeof(double)) +
-           fc_align((size_t)p->out[2] * sizeof(double));
+    return lay_out(p, NULL, NULL);
 }
 
 void fc_spread_run(const fc_pool_plan *p, const void *output, void *input, char *scratch,
@@ -121,15 +185,14 @@ void fc_spread_run(const fc_pool_plan *p, const void *output, void *input, char 
     (void)claim;
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        char *const own = scratch + (size_t)fc_thread_index() * fc_spread_bytes(p);
-        const struct spreader s = {
-            .p = p,
-            .axis = {fc_pool_axis(p, 0), fc_pool_axis(p, 1), fc_pool_axis(p, 2)},
-            .channels = channels,
-            .line = (double *)own,
-            .share = (double *)(own + fc_align((size_t)(p->out[2] * channels) * sizeof(double)))};
+        struct spreader s = {.p = p,
+                             .axis = {fc_pool_axis(p, 0), fc_pool_axis(p, 1), fc_pool_axis(p, 2)},
+                             .channels = channels};
+        lay_out(p, scratch + (size_t)fc_thread_index() * fc_spread_bytes(p), &s);
         for (int64_t q = 0; q < p->out[2]; q++)
             s.share[q] = 1 / fc_pool_count(p, &s.axis[2], 2, q);
+        for (int64_t iw = 0; iw < d->size[2]; iw++)
+            s.columns[iw] = windows_of(&s.axis[2], p->out[2], iw);
 #pragma omp for schedule(dynamic, claim)
         for (int64_t item = 0; item < items; item++) {
             const int64_t image = item / blocks / d->size[0], id = item / blocks % d->size[0];

@@ -10,6 +10,8 @@
 
 /* Elements of float16, or channels of a pixel, that are converted and summed at once. */
 enum { FC_POOL_PIECE = 2048 };
+/* Elements of a row that are joined at once into memory: a line of them and itself fit L1. */
+enum { FC_POOL_JOIN = 1024 };
 
 /* Output rows and columns of one plane of an image and, in NCHW, of one channel or a group. */
 struct fc_pool_item {
@@ -34,6 +36,25 @@ static inline struct fc_axis fc_pool_axis(const fc_pool_plan *p, int axis)
         return (struct fc_axis){d->size[axis], p->out[axis], 0, 0, 1};
     return (struct fc_axis){d->size[axis], d->pad[2 * axis], d->kernel[axis], d->stride[axis],
                             d->dilation[axis]};
+}
+
+/* Positions from a window's first to its last. */
+static inline int64_t fc_pool_reach(const struct fc_axis *a)
+{
+    return (a->taps - 1) * a->dilation + 1;
+}
+
+/* The way that serves every window. */
+static inline enum fc_pool_path fc_pool_by_window(const fc_pool_plan *p)
+{
+    return p->desc.kind == FC_POOL_MAX ? FC_POOL_WINDOWS : FC_POOL_PIECES;
+}
+
+/* Whether the planes of volumes that a window takes are joined first. */
+static inline int fc_pool_joins_planes(const fc_pool_plan *p)
+{
+    return p->desc.axes == 3 && p->path != FC_POOL_WINDOWS && p->path != FC_POOL_PIECES &&
+           p->path != FC_POOL_WHOLE;
 }
 
 static inline const char *fc_pool_input(const struct fc_pool_worker *w, int64_t image, int64_t c,

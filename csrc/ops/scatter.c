@@ -66,18 +66,23 @@ static void take_places(const struct block *b, const void *from, void *to, size_
         }
 }
 
-static void add_places(const struct block *b, const void *from, void *to)
+static void add_floats(const struct block *b, const float *from, float *to)
 {
     for (int64_t i = 0; i < b->d->pooled; i++)
         for (int64_t c = 0; c < b->channels; c++) {
             const int64_t place = place_of(b, i, c);
-            const int64_t into = place * b->stride + c, at = i * b->stride + c;
-            if (place < 0)
-                continue;
-            if (b->d->dtype == FC_FLOAT64)
-                ((double *)to)[into] += ((const double *)from)[at];
-            else
-                ((float *)to)[into] += ((const float *)from)[at];
+            if (place >= 0)
+                to[place * b->stride + c] += from[i * b->stride + c];
+        }
+}
+
+static void add_doubles(const struct block *b, const double *from, double *to)
+{
+    for (int64_t i = 0; i < b->d->pooled; i++)
+        for (int64_t c = 0; c < b->channels; c++) {
+            const int64_t place = place_of(b, i, c);
+            if (place >= 0)
+                to[place * b->stride + c] += from[i * b->stride + c];
         }
 }
 
@@ -149,7 +154,9 @@ void fc_scatter_run(const struct fc_kernels *kernels, const fc_scatter_desc *d, 
         else if (d->dtype == FC_FLOAT16)
             add_halves(kernels, &b, (const uint16_t *)source, (uint16_t *)target,
                        (float *)(scratch + (size_t)fc_thread_index() * scratch_bytes));
+        else if (d->dtype == FC_FLOAT64)
+            add_doubles(&b, (const double *)source, (double *)target);
         else
-            add_places(&b, source, target);
+            add_floats(&b, (const float *)source, (float *)target);
     }
 }

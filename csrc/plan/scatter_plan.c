@@ -10,7 +10,11 @@ static fc_status check_indices(const fc_scatter_desc *d, const int64_t *indices,
 {
     const int64_t least = d->kind == FC_SCATTER_SET ? 0 : -1;
     const int64_t count = d->n * d->c * d->pooled;
+    const uint64_t allowed = (uint64_t)(d->size - least);
+    int wrong = 0;
     for (int64_t i = 0; i < count; i++)
+        wrong |= (uint64_t)(indices[i] - least) >= allowed;
+    for (int64_t i = 0; wrong && i < count; i++)
         if (indices[i] < least || indices[i] >= d->size)
             return fc_fail(error, FC_INVALID,
                            "indices must be at least 0 and below %lld, the positions of the "

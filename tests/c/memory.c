@@ -42,14 +42,13 @@ static fc_status convolve(const fc_conv_desc *d, const char *algorithm, const st
 static fc_status pool(const fc_conv_desc *d, const struct array *x, const struct array *y)
 {
     const fc_pool_desc p = {.kind = FC_POOL_AVG,
+                            .axes = 2,
                             .n = d->n,
                             .c = d->c,
-                            .h = d->h,
-                            .w = d->w,
-                            .kh = 1,
-                            .kw = 1,
-                            .stride = {1, 1},
-                            .dilation = {1, 1},
+                            .size = {1, d->h, d->w},
+                            .kernel = {1, 1, 1},
+                            .stride = {1, 1, 1},
+                            .dilation = {1, 1, 1},
                             .dtype = d->dtype};
     fc_error error;
     fc_pool_plan *plan;

@@ -22,15 +22,14 @@ static const fc_conv_desc conv = {.n = 1,
                                   .pad = {1, 1, 1, 1},
                                   .dtype = FC_FLOAT32};
 static const fc_pool_desc pool = {.kind = FC_POOL_AVG,
+                                  .axes = 2,
                                   .n = 1,
                                   .c = K,
-                                  .h = H,
-                                  .w = W,
-                                  .kh = 3,
-                                  .kw = 3,
-                                  .stride = {1, 1},
-                                  .dilation = {1, 1},
-                                  .pad = {1, 1, 1, 1},
+                                  .size = {1, H, W},
+                                  .kernel = {1, 3, 3},
+                                  .stride = {1, 1, 1},
+                                  .dilation = {1, 1, 1},
+                                  .pad = {0, 0, 1, 1, 1, 1},
                                   .dtype = FC_FLOAT32};
 
 static float x[C * H * W];

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["lp_pool1d", "lp_pool2d", "lp_pool3d"]
 
 
-def lp_pool2d(
+def lp_pool2d_input(
     x: ArrayLike,
     grad_output: ArrayLike,
     norm_type: float,
@@ -65,14 +65,14 @@ def lp_pool2d(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.lp_pool2d([[[3.0, 4.0]]], [[[10.0]]], 2, (1, 2))
+    >>> grad.lp_pool2d_input([[[3.0, 4.0]]], [[[10.0]]], 2, (1, 2))
     array([[[6., 8.]]])
     """
     form = norm_type, kernel_size, stride, ceil_mode, channels_last
     return _lp_pool(2, x, grad_output, out, *form)
 
 
-def lp_pool1d(
+def lp_pool1d_input(
     x: ArrayLike,
     grad_output: ArrayLike,
     norm_type: float,
@@ -111,14 +111,14 @@ def lp_pool1d(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.lp_pool1d([[3.0, 4.0]], [[10.0]], 2, 2)
+    >>> grad.lp_pool1d_input([[3.0, 4.0]], [[10.0]], 2, 2)
     array([[6., 8.]])
     """
     form = norm_type, kernel_size, stride, ceil_mode, channels_last
     return _lp_pool(1, x, grad_output, out, *form)
 
 
-def lp_pool3d(
+def lp_pool3d_input(
     x: ArrayLike,
     grad_output: ArrayLike,
     norm_type: float,
@@ -157,7 +157,7 @@ def lp_pool3d(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.lp_pool3d([[[[3.0, 4.0]]]], [[[[10.0]]]], 2, (1, 1, 2))
+    >>> grad.lp_pool3d_input([[[[3.0, 4.0]]]], [[[[10.0]]]], 2, (1, 1, 2))
     array([[[[6., 8.]]]])
     """
     form = norm_type, kernel_size, stride, ceil_mode, channels_last
