@@ -19,7 +19,7 @@ from fastconv.grad._pooling import check_shape, max_gradient, operands, spread
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["lp_pool1d", "lp_pool2d", "lp_pool3d"]
+__all__ = ["lp_pool1d_input", "lp_pool2d_input", "lp_pool3d_input"]
 
 
 def lp_pool2d_input(

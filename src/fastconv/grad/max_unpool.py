@@ -14,7 +14,7 @@ from fastconv._unpooling import indices_of, move
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["max_unpool1d", "max_unpool2d", "max_unpool3d"]
+__all__ = ["max_unpool1d_input", "max_unpool2d_input", "max_unpool3d_input"]
 
 
 def max_unpool2d_input(
