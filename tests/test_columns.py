@@ -229,13 +229,13 @@ def test_gradients_are_each_others(rng):
             x = rng.integers(-3, 4, shape).astype(dtype)
             columns = fastconv.unfold(x, *form)
             g = rng.integers(-3, 4, columns.shape).astype(dtype)
-            back = grad.unfold_input(shape, g, *form)
+            back = grad.unfold(shape, g, *form)
             assert (back.shape, back.dtype) == (shape, g.dtype)
             assert (back.astype(float) * x).sum() == (columns.astype(float) * g).sum()
-            np.testing.assert_array_equal(grad.fold_input(x, *form), columns)
-            np.testing.assert_array_equal(grad.unfold_input(shape[1:], g[0], *form), back[0])
+            np.testing.assert_array_equal(grad.fold(x, *form), columns)
+            np.testing.assert_array_equal(grad.unfold(shape[1:], g[0], *form), back[0])
 
 
 def test_gradient_refuses_another_shape():
     with pytest.raises(ValueError, match=r"grad_output has shape .* has \(1, 18\)"):
-        grad.unfold_input((1, 2, 4, 5), COLUMNS, 3)
+        grad.unfold((1, 2, 4, 5), COLUMNS, 3)

@@ -269,22 +269,22 @@ def test_padding_of_convolutions(mode, channels_last, rng):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_gradient_is_the_transpose(mode, dtype, rng):
-    """<pad(x), g> = <x, pad_input(g)>, on integers that every dtype holds exactly."""
+    """<pad(x), g> = <x, pad(g)>, on integers that every dtype holds exactly."""
     for _ in range(40):
         shape, pad = problem(rng, mode)
         x = rng.integers(-3, 4, shape).astype(dtype)
         y = fastconv.pad(x, pad, mode)
         g = rng.integers(-3, 4, y.shape).astype(dtype)
-        back = grad.pad_input(shape, g, pad, mode)
+        back = grad.pad(shape, g, pad, mode)
         assert (back.shape, back.dtype) == (shape, g.dtype)
         assert back.flags.c_contiguous
         forward = (y.astype(float) * g).sum()
         assert (back.astype(float) * x).sum() == forward, (shape, pad)
         out = np.empty_like(back)
-        assert grad.pad_input(shape, g, pad, mode, out=out) is out
+        assert grad.pad(shape, g, pad, mode, out=out) is out
         np.testing.assert_array_equal(out, back)
 
 
 def test_gradient_refuses_another_shape():
     with pytest.raises(ValueError, match=r"grad_output has shape \(2, 3, 5\).*\(2, 3, 7\)"):
-        grad.pad_input((2, 3, 5), X, (1, 1))
+        grad.pad((2, 3, 5), X, (1, 1))

@@ -119,13 +119,13 @@ def test_gradients(dtype, rng):
             continue
         g = rng.standard_normal(tuple(y.shape)).astype(dtype)
         y.backward(torch.from_numpy(g))
-        back = grad.unfold_input(shape, g, *form)
+        back = grad.unfold(shape, g, *form)
         np.testing.assert_array_equal(back, x.grad.numpy(), f"{shape} {form}")
 
         columns = torch.zeros(y.shape, dtype=x.dtype, requires_grad=True)
         images = torch.nn.functional.fold(columns, shape[-2:], *form)
         g = rng.standard_normal(tuple(images.shape)).astype(dtype)
         images.backward(torch.from_numpy(g))
-        np.testing.assert_array_equal(grad.fold_input(g, *form), columns.grad.numpy())
+        np.testing.assert_array_equal(grad.fold(g, *form), columns.grad.numpy())
         done += 1
     assert done > 50

@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 __all__ = [
-    "adaptive_avg_pool1d_input",
-    "adaptive_avg_pool2d_input",
-    "adaptive_avg_pool3d_input",
-    "avg_pool1d_input",
-    "avg_pool2d_input",
-    "avg_pool3d_input",
-    "global_avg_pool1d_input",
-    "global_avg_pool2d_input",
-    "global_avg_pool3d_input",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
+    "global_avg_pool1d",
+    "global_avg_pool2d",
+    "global_avg_pool3d",
 ]
 
 
-def avg_pool2d_input(
+def avg_pool2d(
     input_size: Sequence[SupportsIndex],
     grad_output: ArrayLike,
     kernel_size: Pair,
@@ -70,7 +70,7 @@ def avg_pool2d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.avg_pool2d_input((1, 1, 4), [[[2.0, 4.0]]], (1, 2))
+    >>> grad.avg_pool2d((1, 1, 4), [[[2.0, 4.0]]], (1, 2))
     array([[[1., 1., 2., 2.]]])
     """
     form = {
@@ -82,7 +82,7 @@ def avg_pool2d_input(
     return _avg_pool(2, input_size, grad_output, out, kernel_size, stride, padding, **form)
 
 
-def avg_pool1d_input(
+def avg_pool1d(
     input_size: Sequence[SupportsIndex],
     grad_output: ArrayLike,
     kernel_size: Pair,
@@ -122,7 +122,7 @@ def avg_pool1d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.avg_pool1d_input((1, 4), [[2.0, 4.0]], 2)
+    >>> grad.avg_pool1d((1, 4), [[2.0, 4.0]], 2)
     array([[1., 1., 2., 2.]])
     """
     form = {
@@ -133,7 +133,7 @@ def avg_pool1d_input(
     return _avg_pool(1, input_size, grad_output, out, kernel_size, stride, padding, **form)
 
 
-def avg_pool3d_input(
+def avg_pool3d(
     input_size: Sequence[SupportsIndex],
     grad_output: ArrayLike,
     kernel_size: Pair,
@@ -174,7 +174,7 @@ def avg_pool3d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.avg_pool3d_input((1, 1, 1, 4), [[[[2.0, 4.0]]]], (1, 1, 2))
+    >>> grad.avg_pool3d((1, 1, 1, 4), [[[[2.0, 4.0]]]], (1, 1, 2))
     array([[[[1., 1., 2., 2.]]]])
     """
     form = {
@@ -186,7 +186,7 @@ def avg_pool3d_input(
     return _avg_pool(3, input_size, grad_output, out, kernel_size, stride, padding, **form)
 
 
-def adaptive_avg_pool2d_input(
+def adaptive_avg_pool2d(
     input_size: Sequence[SupportsIndex],
     grad_output: ArrayLike,
     output_size: OutputSize,
@@ -222,14 +222,14 @@ def adaptive_avg_pool2d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.adaptive_avg_pool2d_input((1, 1, 4), [[[2.0, 4.0]]], (1, 2))
+    >>> grad.adaptive_avg_pool2d((1, 1, 4), [[[2.0, 4.0]]], (1, 2))
     array([[[1., 1., 2., 2.]]])
     """
     form = {"adaptive": True, "channels_last": channels_last}
     return _avg_pool(2, input_size, grad_output, out, output_size, **form)
 
 
-def adaptive_avg_pool1d_input(
+def adaptive_avg_pool1d(
     input_size: Sequence[SupportsIndex],
     grad_output: ArrayLike,
     output_size: OutputSize,
@@ -265,14 +265,14 @@ def adaptive_avg_pool1d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.adaptive_avg_pool1d_input((1, 4), [[2.0, 4.0]], 2)
+    >>> grad.adaptive_avg_pool1d((1, 4), [[2.0, 4.0]], 2)
     array([[1., 1., 2., 2.]])
     """
     form = {"adaptive": True, "channels_last": channels_last}
     return _avg_pool(1, input_size, grad_output, out, output_size, **form)
 
 
-def adaptive_avg_pool3d_input(
+def adaptive_avg_pool3d(
     input_size: Sequence[SupportsIndex],
     grad_output: ArrayLike,
     output_size: OutputSize,
@@ -308,14 +308,14 @@ def adaptive_avg_pool3d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.adaptive_avg_pool3d_input((1, 1, 1, 4), [[[[2.0, 4.0]]]], (1, 1, 2))
+    >>> grad.adaptive_avg_pool3d((1, 1, 1, 4), [[[[2.0, 4.0]]]], (1, 1, 2))
     array([[[[1., 1., 2., 2.]]]])
     """
     form = {"adaptive": True, "channels_last": channels_last}
     return _avg_pool(3, input_size, grad_output, out, output_size, **form)
 
 
-def global_avg_pool2d_input(
+def global_avg_pool2d(
     input_size: Sequence[SupportsIndex],
     grad_output: ArrayLike,
     *,
@@ -348,14 +348,14 @@ def global_avg_pool2d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.global_avg_pool2d_input((1, 1, 2), [[[4.0]]])
+    >>> grad.global_avg_pool2d((1, 1, 2), [[[4.0]]])
     array([[[2., 2.]]])
     """
     form = {"adaptive": True, "channels_last": channels_last}
     return _avg_pool(2, input_size, grad_output, out, 1, **form)
 
 
-def global_avg_pool1d_input(
+def global_avg_pool1d(
     input_size: Sequence[SupportsIndex],
     grad_output: ArrayLike,
     *,
@@ -388,14 +388,14 @@ def global_avg_pool1d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.global_avg_pool1d_input((1, 2), [[4.0]])
+    >>> grad.global_avg_pool1d((1, 2), [[4.0]])
     array([[2., 2.]])
     """
     form = {"adaptive": True, "channels_last": channels_last}
     return _avg_pool(1, input_size, grad_output, out, 1, **form)
 
 
-def global_avg_pool3d_input(
+def global_avg_pool3d(
     input_size: Sequence[SupportsIndex],
     grad_output: ArrayLike,
     *,
@@ -428,7 +428,7 @@ def global_avg_pool3d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.global_avg_pool3d_input((1, 1, 1, 2), [[[[4.0]]]])
+    >>> grad.global_avg_pool3d((1, 1, 1, 2), [[[[4.0]]]])
     array([[[[2., 2.]]]])
     """
     form = {"adaptive": True, "channels_last": channels_last}

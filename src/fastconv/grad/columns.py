@@ -14,10 +14,10 @@ from fastconv._arguments import Array, Pair
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["fold_input", "unfold_input"]
+__all__ = ["fold", "unfold"]
 
 
-def unfold_input(
+def unfold(
     input_size: Sequence[SupportsIndex],
     grad_output: ArrayLike,
     kernel_size: Pair,
@@ -54,7 +54,7 @@ def unfold_input(
     --------
     >>> import numpy as np
     >>> from fastconv import grad
-    >>> grad.unfold_input((1, 1, 3), np.array([[1.0, 2.0], [10.0, 20.0]]), (1, 2))
+    >>> grad.unfold((1, 1, 3), np.array([[1.0, 2.0], [10.0, 20.0]]), (1, 2))
     array([[[ 1., 12., 20.]]])
     """
     shape = _arguments.shape("input_size", input_size)
@@ -71,7 +71,7 @@ def unfold_input(
     return columns.fold(gradient, size, (kh, kw), dilation, padding, stride, out=out)
 
 
-def fold_input(
+def fold(
     grad_output: ArrayLike,
     kernel_size: Pair,
     dilation: Pair = 1,
@@ -105,7 +105,7 @@ def fold_input(
     --------
     >>> import numpy as np
     >>> from fastconv import grad
-    >>> grad.fold_input(np.array([[[1.0, 2.0, 3.0]]]), (1, 2))
+    >>> grad.fold(np.array([[[1.0, 2.0, 3.0]]]), (1, 2))
     array([[1., 2.],
            [2., 3.]])
     """

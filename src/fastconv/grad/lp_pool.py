@@ -19,10 +19,10 @@ from fastconv.grad._pooling import check_shape, max_gradient, operands, spread
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["lp_pool1d_input", "lp_pool2d_input", "lp_pool3d_input"]
+__all__ = ["lp_pool1d", "lp_pool2d", "lp_pool3d"]
 
 
-def lp_pool2d_input(
+def lp_pool2d(
     x: ArrayLike,
     grad_output: ArrayLike,
     norm_type: float,
@@ -65,14 +65,14 @@ def lp_pool2d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.lp_pool2d_input([[[3.0, 4.0]]], [[[10.0]]], 2, (1, 2))
+    >>> grad.lp_pool2d([[[3.0, 4.0]]], [[[10.0]]], 2, (1, 2))
     array([[[6., 8.]]])
     """
     form = norm_type, kernel_size, stride, ceil_mode, channels_last
     return _lp_pool(2, x, grad_output, out, *form)
 
 
-def lp_pool1d_input(
+def lp_pool1d(
     x: ArrayLike,
     grad_output: ArrayLike,
     norm_type: float,
@@ -111,14 +111,14 @@ def lp_pool1d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.lp_pool1d_input([[3.0, 4.0]], [[10.0]], 2, 2)
+    >>> grad.lp_pool1d([[3.0, 4.0]], [[10.0]], 2, 2)
     array([[6., 8.]])
     """
     form = norm_type, kernel_size, stride, ceil_mode, channels_last
     return _lp_pool(1, x, grad_output, out, *form)
 
 
-def lp_pool3d_input(
+def lp_pool3d(
     x: ArrayLike,
     grad_output: ArrayLike,
     norm_type: float,
@@ -157,7 +157,7 @@ def lp_pool3d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.lp_pool3d_input([[[[3.0, 4.0]]]], [[[[10.0]]]], 2, (1, 1, 2))
+    >>> grad.lp_pool3d([[[[3.0, 4.0]]]], [[[[10.0]]]], 2, (1, 1, 2))
     array([[[[6., 8.]]]])
     """
     form = norm_type, kernel_size, stride, ceil_mode, channels_last

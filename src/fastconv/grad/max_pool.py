@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 __all__ = [
-    "adaptive_max_pool1d_input",
-    "adaptive_max_pool2d_input",
-    "adaptive_max_pool3d_input",
-    "global_max_pool1d_input",
-    "global_max_pool2d_input",
-    "global_max_pool3d_input",
-    "max_pool1d_input",
-    "max_pool2d_input",
-    "max_pool3d_input",
-    "max_pool_channels_input",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+    "global_max_pool1d",
+    "global_max_pool2d",
+    "global_max_pool3d",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
+    "max_pool_channels",
 ]
 
 
-def max_pool2d_input(
+def max_pool2d(
     x: ArrayLike,
     grad_output: ArrayLike,
     kernel_size: Pair,
@@ -78,14 +78,14 @@ def max_pool2d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.max_pool2d_input([[[1.0, 5.0, 2.0]]], [[[1.0, 10.0]]], (1, 2), 1)
+    >>> grad.max_pool2d([[[1.0, 5.0, 2.0]]], [[[1.0, 10.0]]], (1, 2), 1)
     array([[[ 0., 11.,  0.]]])
     """
     form = {"dilation": dilation, "ceil_mode": ceil_mode, "channels_last": channels_last}
     return max_gradient(2, x, grad_output, indices, out, kernel_size, stride, padding, **form)
 
 
-def max_pool1d_input(
+def max_pool1d(
     x: ArrayLike,
     grad_output: ArrayLike,
     kernel_size: Pair,
@@ -128,14 +128,14 @@ def max_pool1d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.max_pool1d_input([[1.0, 5.0, 2.0]], [[1.0, 10.0]], 2, 1)
+    >>> grad.max_pool1d([[1.0, 5.0, 2.0]], [[1.0, 10.0]], 2, 1)
     array([[ 0., 11.,  0.]])
     """
     form = {"dilation": dilation, "ceil_mode": ceil_mode, "channels_last": channels_last}
     return max_gradient(1, x, grad_output, indices, out, kernel_size, stride, padding, **form)
 
 
-def max_pool3d_input(
+def max_pool3d(
     x: ArrayLike,
     grad_output: ArrayLike,
     kernel_size: Pair,
@@ -178,14 +178,14 @@ def max_pool3d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.max_pool3d_input([[[[1.0, 5.0, 2.0]]]], [[[[1.0, 10.0]]]], (1, 1, 2), 1)
+    >>> grad.max_pool3d([[[[1.0, 5.0, 2.0]]]], [[[[1.0, 10.0]]]], (1, 1, 2), 1)
     array([[[[ 0., 11.,  0.]]]])
     """
     form = {"dilation": dilation, "ceil_mode": ceil_mode, "channels_last": channels_last}
     return max_gradient(3, x, grad_output, indices, out, kernel_size, stride, padding, **form)
 
 
-def max_pool_channels_input(
+def max_pool_channels(
     x: ArrayLike,
     grad_output: ArrayLike,
     kernel_size: SupportsIndex,
@@ -225,7 +225,7 @@ def max_pool_channels_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.max_pool_channels_input([[[1.0]], [[5.0]], [[2.0]]], [[[1.0]], [[10.0]]], 2, 1)
+    >>> grad.max_pool_channels([[[1.0]], [[5.0]], [[2.0]]], [[[1.0]], [[10.0]]], 2, 1)
     array([[[ 0.]],
     <BLANKLINE>
            [[11.]],
@@ -247,7 +247,7 @@ def max_pool_channels_input(
     return _arguments.delivered(result, out)
 
 
-def adaptive_max_pool2d_input(
+def adaptive_max_pool2d(
     x: ArrayLike,
     grad_output: ArrayLike,
     output_size: OutputSize,
@@ -287,14 +287,14 @@ def adaptive_max_pool2d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.adaptive_max_pool2d_input([[[1.0, 5.0, 2.0]]], [[[1.0, 10.0]]], (1, 2))
+    >>> grad.adaptive_max_pool2d([[[1.0, 5.0, 2.0]]], [[[1.0, 10.0]]], (1, 2))
     array([[[ 0., 11.,  0.]]])
     """
     form = {"adaptive": True, "channels_last": channels_last}
     return max_gradient(2, x, grad_output, indices, out, output_size, **form)
 
 
-def adaptive_max_pool1d_input(
+def adaptive_max_pool1d(
     x: ArrayLike,
     grad_output: ArrayLike,
     output_size: OutputSize,
@@ -334,14 +334,14 @@ def adaptive_max_pool1d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.adaptive_max_pool1d_input([[1.0, 5.0, 2.0]], [[1.0, 10.0]], 2)
+    >>> grad.adaptive_max_pool1d([[1.0, 5.0, 2.0]], [[1.0, 10.0]], 2)
     array([[ 0., 11.,  0.]])
     """
     form = {"adaptive": True, "channels_last": channels_last}
     return max_gradient(1, x, grad_output, indices, out, output_size, **form)
 
 
-def adaptive_max_pool3d_input(
+def adaptive_max_pool3d(
     x: ArrayLike,
     grad_output: ArrayLike,
     output_size: OutputSize,
@@ -381,14 +381,14 @@ def adaptive_max_pool3d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.adaptive_max_pool3d_input([[[[1.0, 5.0, 2.0]]]], [[[[1.0, 10.0]]]], (1, 1, 2))
+    >>> grad.adaptive_max_pool3d([[[[1.0, 5.0, 2.0]]]], [[[[1.0, 10.0]]]], (1, 1, 2))
     array([[[[ 0., 11.,  0.]]]])
     """
     form = {"adaptive": True, "channels_last": channels_last}
     return max_gradient(3, x, grad_output, indices, out, output_size, **form)
 
 
-def global_max_pool2d_input(
+def global_max_pool2d(
     x: ArrayLike,
     grad_output: ArrayLike,
     *,
@@ -421,14 +421,14 @@ def global_max_pool2d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.global_max_pool2d_input([[[1.0, 5.0, 2.0]]], [[[10.0]]])
+    >>> grad.global_max_pool2d([[[1.0, 5.0, 2.0]]], [[[10.0]]])
     array([[[ 0., 10.,  0.]]])
     """
     form = {"adaptive": True, "channels_last": channels_last}
     return max_gradient(2, x, grad_output, None, out, 1, **form)
 
 
-def global_max_pool1d_input(
+def global_max_pool1d(
     x: ArrayLike,
     grad_output: ArrayLike,
     *,
@@ -461,14 +461,14 @@ def global_max_pool1d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.global_max_pool1d_input([[1.0, 5.0, 2.0]], [[10.0]])
+    >>> grad.global_max_pool1d([[1.0, 5.0, 2.0]], [[10.0]])
     array([[ 0., 10.,  0.]])
     """
     form = {"adaptive": True, "channels_last": channels_last}
     return max_gradient(1, x, grad_output, None, out, 1, **form)
 
 
-def global_max_pool3d_input(
+def global_max_pool3d(
     x: ArrayLike,
     grad_output: ArrayLike,
     *,
@@ -501,7 +501,7 @@ def global_max_pool3d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.global_max_pool3d_input([[[[1.0, 5.0, 2.0]]]], [[[[10.0]]]])
+    >>> grad.global_max_pool3d([[[[1.0, 5.0, 2.0]]]], [[[[10.0]]]])
     array([[[[ 0., 10.,  0.]]]])
     """
     form = {"adaptive": True, "channels_last": channels_last}

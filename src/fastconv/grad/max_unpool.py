@@ -14,10 +14,10 @@ from fastconv._unpooling import indices_of, move
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["max_unpool1d_input", "max_unpool2d_input", "max_unpool3d_input"]
+__all__ = ["max_unpool1d", "max_unpool2d", "max_unpool3d"]
 
 
-def max_unpool2d_input(
+def max_unpool2d(
     indices: ArrayLike,
     grad_output: ArrayLike,
     *,
@@ -50,13 +50,13 @@ def max_unpool2d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.max_unpool2d_input([[[1, 2]]], [[[1.0, 2.0], [3.0, 4.0]]])
+    >>> grad.max_unpool2d([[[1, 2]]], [[[1.0, 2.0], [3.0, 4.0]]])
     array([[[2., 3.]]])
     """
     return _unpool(2, indices, grad_output, channels_last, out)
 
 
-def max_unpool1d_input(
+def max_unpool1d(
     indices: ArrayLike,
     grad_output: ArrayLike,
     *,
@@ -89,13 +89,13 @@ def max_unpool1d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.max_unpool1d_input([[1, 2]], [[1.0, 2.0, 3.0, 4.0]])
+    >>> grad.max_unpool1d([[1, 2]], [[1.0, 2.0, 3.0, 4.0]])
     array([[2., 3.]])
     """
     return _unpool(1, indices, grad_output, channels_last, out)
 
 
-def max_unpool3d_input(
+def max_unpool3d(
     indices: ArrayLike,
     grad_output: ArrayLike,
     *,
@@ -128,7 +128,7 @@ def max_unpool3d_input(
     Examples
     --------
     >>> from fastconv import grad
-    >>> grad.max_unpool3d_input([[[[1, 2]]]], [[[[1.0, 2.0], [3.0, 4.0]]]])
+    >>> grad.max_unpool3d([[[[1, 2]]]], [[[[1.0, 2.0], [3.0, 4.0]]]])
     array([[[[2., 3.]]]])
     """
     return _unpool(3, indices, grad_output, channels_last, out)

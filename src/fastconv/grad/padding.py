@@ -16,10 +16,10 @@ from fastconv._arguments import FLOATS, Array
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["pad_input"]
+__all__ = ["pad"]
 
 
-def pad_input(
+def pad(
     input_size: Sequence[SupportsIndex],
     grad_output: ArrayLike,
     pad: Sequence[SupportsIndex],
@@ -56,9 +56,9 @@ def pad_input(
     >>> import numpy as np
     >>> from fastconv import grad
     >>> ones = np.ones((1, 6), np.float32)
-    >>> grad.pad_input((1, 3), ones, (2, 1), mode="replicate")
+    >>> grad.pad((1, 3), ones, (2, 1), mode="replicate")
     array([[3., 1., 2.]], dtype=float32)
-    >>> grad.pad_input((1, 3), ones, (2, 1))
+    >>> grad.pad((1, 3), ones, (2, 1))
     array([[1., 1., 1.]], dtype=float32)
     """
     shape = _arguments.shape("input_size", input_size)
