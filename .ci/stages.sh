@@ -158,6 +158,18 @@ stage_docs() {
     with docs "$python" -m sphinx --fail-on-warning --keep-going --quiet docs "$work/docs"
 }
 
+# The operators beside PyTorch's, in an environment of their own: it is large, and not everywhere.
+stage_torch() {
+    local venv=$work/torch-venv
+    build torch
+    run python3 -m venv --clear "$venv"
+    if ! run "$venv/bin/pip" install --quiet 'torch==2.13.0' numpy pytest hypothesis; then
+        echo "skip-listed: PyTorch 2.13 is not to be had here"
+        return
+    fi
+    python=$venv/bin/python tests torch torch tests/beside_torch
+}
+
 # Our C with all warnings as errors, by both compilers, alone and in the extension.
 stage_warnings() {
     local compiler
