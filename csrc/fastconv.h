@@ -150,6 +150,7 @@ typedef struct fc_array {
 typedef struct fc_plan fc_plan;
 typedef struct fc_pool_plan fc_pool_plan;
 typedef struct fc_local_plan fc_local_plan;
+typedef struct fc_weight_plan fc_weight_plan;
 
 /* What the estimate of a plan's time counts; csrc/plan/costs.c tells what one of each costs. */
 typedef enum fc_work {
@@ -219,6 +220,17 @@ fc_status fc_plan_run(const fc_plan *plan, const fc_array *input, const void *pa
 fc_status fc_plan_run_once(const fc_plan *plan, const fc_array *input, const void *weight,
                            const void *bias, const fc_array *residual, const fc_array *output,
                            fc_error *error);
+
+/* The gradient of a convolution's weights: the sum over all outputs of grad_output times the input
+ * that each tap saw.  The descriptor is the convolution's, whose activation is not looked at; way:
+ * "tiles", "planes" where it serves, or "auto". */
+fc_status fc_weight_plan_create(const fc_conv_desc *desc, const char *way, fc_level level,
+                                fc_weight_plan **plan, fc_error *error);
+void fc_weight_plan_destroy(fc_weight_plan *plan);
+void fc_weight_plan_describe(const fc_weight_plan *plan, fc_plan_info *info);
+/* grad_weight: contiguous, in the weights' order. */
+fc_status fc_weight_plan_run(const fc_weight_plan *plan, const fc_array *input,
+                             const fc_array *grad_output, void *grad_weight, fc_error *error);
 
 fc_status fc_pool_plan_create(const fc_pool_desc *desc, fc_level level, fc_pool_plan **plan,
                               fc_error *error);

@@ -73,6 +73,38 @@ def conv(
     return _from_nchw(value, channels_last, batched), _from_nchw(bound, channels_last, batched)
 
 
+def conv_weight(
+    x, kernel, grad_output, stride=1, padding=0, dilation=1, groups=1, *, channels_last=False
+):
+    """Return the wide gradient of the weights of a convolution, and the bound on its error.
+
+    `kernel` holds the sizes of the window.
+    """
+    axes = len(kernel)
+    batched = x.ndim == axes + 2
+    dtype = x.dtype.name
+    wide = _wide(dtype)
+    stride = _arguments.per_axis("stride", stride, axes)
+    dilation = _arguments.per_axis("dilation", dilation, axes)
+    pads = _arguments.pairs(_arguments.padding(padding, tuple(kernel), stride, dilation))
+    x = _to_nchw(x, channels_last, batched).astype(wide)
+    y = _to_nchw(grad_output, channels_last, batched).astype(wide)
+    windows = _windows(np.pad(x, ((0, 0), (0, 0), *pads)), kernel, stride, dilation)
+    n, c, *rest = windows.shape
+    windows = windows.reshape(n, groups, c // groups, *rest)
+    y = y.reshape(n, groups, y.shape[1] // groups, *y.shape[2:])
+    out, taps = "hij"[:axes], "pqr"[:axes]
+
+    def total(windows, y):
+        path = f"ngc{out}{taps},ngk{out}->gkc{taps}"
+        sums = np.einsum(path, windows, y, optimize=True)
+        return sums.reshape(-1, *sums.shape[2:])
+
+    value, magnitude = total(windows, y), total(np.abs(windows), np.abs(y))
+    bound = error_bound(magnitude, n * math.prod(y.shape[3:]), dtype)
+    return value, bound + final_rounding(value, bound, dtype)
+
+
 def max_pool2d(
     x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, *, channels_last=False
 ):

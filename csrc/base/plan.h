@@ -63,6 +63,31 @@ struct fc_plan {
     char why[160];
 };
 
+/* Everything that one run of a gradient of weights needs beside the plan. */
+struct fc_weight_io {
+    fc_array x, y; /* y: grad_output */
+    void *grad_weight;
+    char *scratch; /* as the way's scratch says, 64-byte aligned */
+    int threads;
+};
+
+/* One way to compute the gradient of a convolution's weights.  The plans are the convolution's. */
+struct fc_weight_way {
+    const char *name;
+    int (*serves)(const fc_plan *);
+    /* Adds what a run takes. */
+    void (*count)(const fc_plan *, double work[FC_WORK_COUNT]);
+    size_t blocking_bytes; /* size of plan->blocking, zeroed before prepare */
+    fc_status (*prepare)(fc_plan *);
+    size_t (*scratch)(const fc_plan *, int threads);
+    void (*run)(const fc_plan *, const struct fc_weight_io *);
+};
+
+struct fc_weight_plan {
+    fc_plan conv; /* without an algorithm; runs and blocking are the way's */
+    const struct fc_weight_way *way;
+};
+
 /* How a pooling is computed (csrc/ops/pool.c). */
 enum fc_pool_path {
     FC_POOL_PLANES,

@@ -20,6 +20,7 @@ enum {
     FC_SLAB_GROUP = 32,  /* channels of which a slab takes a vector each before the next columns */
     FC_DOT_ROWS = 4,     /* rows of dot products at a time: more would share sets of L1 */
     FC_DOT_COLUMNS = 2,  /* and columns: six loads for eight multiply-adds keep the units busy */
+    FC_CORRELATED = 9,   /* taps whose products with a plane are summed at once */
     FC_WINDOW_COUNT = 11 /* element types of max pooling */
 };
 
@@ -210,6 +211,18 @@ struct fc_dw_pixel {
     int half; /* x, y and residual hold float16 (float family only) */
 };
 typedef void fc_dw_pixel_fn(const struct fc_dw_pixel *);
+
+/* Sums of products of two planes, the gradient of a depthwise weight: for t < FC_CORRELATED
+ * sums[t] += sum over r < rows, q < cols of y[r * y_row + q] * x[r * x_row + at[t].offset + q].
+ * Reads these elements and no others. */
+struct fc_correlate {
+    const void *x, *y;
+    int64_t x_row, y_row;
+    int64_t rows, cols;
+    const struct fc_run *at;
+    void *sums;
+};
+typedef void fc_correlate_fn(const struct fc_correlate *);
 
 /* Winograd's F(m, r) along both axes, a tile being m x m outputs of an r x r window and, with
  * points = m + r - 1, points x points products.  Float family only.
@@ -426,6 +439,7 @@ struct fc_family {
     fc_dw_plane_fn *dw_plane;
     fc_dw_image_fn *dw_image;
     fc_dw_pixel_fn *dw_pixel;
+    fc_correlate_fn *correlate;
     fc_pool_plane_fn *max_plane, *avg_plane;
     fc_pool_pixels_fn *max_pixels, *avg_pixels;
     fc_pool_whole_fn *max_whole, *avg_whole;

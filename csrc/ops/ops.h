@@ -12,6 +12,9 @@ extern const struct fc_algorithm fc_winograd_f43;
 extern const struct fc_algorithm fc_winograd_f23;
 extern const struct fc_algorithm fc_winograd_f25;
 
+extern const struct fc_weight_way fc_weight_tiles;
+extern const struct fc_weight_way fc_weight_planes;
+
 /* Fills in scratch_bytes and seconds of a plan whose sizes are known. */
 void fc_pool_prepare(fc_pool_plan *plan);
 /* scratch: threads * scratch_bytes, 64-byte aligned.  indices as in fc_pool_plan_run. */

@@ -182,8 +182,7 @@ static fc_status choose(fc_plan *p, const char *name, int one_shot, fc_error *er
     return FC_OK;
 }
 
-/* The problem without the choice; p is zeroed but for its level. */
-static fc_status state(fc_plan *p, const fc_conv_desc *desc, fc_error *error)
+fc_status fc_conv_state(fc_plan *p, const fc_conv_desc *desc, fc_error *error)
 {
     p->desc = *desc;
     p->l2_bytes = fc_l2_bytes();
@@ -200,7 +199,7 @@ static fc_status state(fc_plan *p, const fc_conv_desc *desc, fc_error *error)
 fc_status fc_conv_size(const fc_conv_desc *desc, int64_t size[3], fc_error *error)
 {
     fc_plan plan = {.level = fc_level_current()};
-    const fc_status status = state(&plan, desc, error);
+    const fc_status status = fc_conv_state(&plan, desc, error);
     size[0] = plan.od;
     size[1] = plan.oh;
     size[2] = plan.ow;
@@ -214,7 +213,7 @@ fc_status fc_plan_create(const fc_conv_desc *desc, const char *algorithm, fc_lev
     if (!p)
         return fc_fail(error, FC_NO_MEMORY, "no memory for a plan");
     p->level = level;
-    fc_status status = state(p, desc, error);
+    fc_status status = fc_conv_state(p, desc, error);
     if (!status)
         status = choose(p, algorithm, one_shot, error);
     if (!status && !(p->blocking = fc_object_new(p->algorithm->blocking_bytes)))

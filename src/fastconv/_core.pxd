@@ -144,6 +144,9 @@ cdef extern from "fastconv.h" nogil:
     ctypedef struct fc_local_plan:
         pass
 
+    ctypedef struct fc_weight_plan:
+        pass
+
     ctypedef struct fc_plan_info:
         const char *algorithm
         const char *level
@@ -185,6 +188,14 @@ cdef extern from "fastconv.h" nogil:
         const fc_plan *plan, const fc_array *input, const void *weight, const void *bias,
         const fc_array *residual, const fc_array *output, fc_error *error,
     )
+
+    fc_status fc_weight_plan_create(const fc_conv_desc *desc, const char *way, fc_level level,
+                                    fc_weight_plan **plan, fc_error *error)
+    void fc_weight_plan_destroy(fc_weight_plan *plan)
+    void fc_weight_plan_describe(const fc_weight_plan *plan, fc_plan_info *info)
+    fc_status fc_weight_plan_run(const fc_weight_plan *plan, const fc_array *input,
+                                 const fc_array *grad_output, void *grad_weight, fc_error *error)
+
     fc_status fc_pool_plan_create(const fc_pool_desc *desc, fc_level level, fc_pool_plan **plan,
                                   fc_error *error)
     void fc_pool_plan_destroy(fc_pool_plan *plan)

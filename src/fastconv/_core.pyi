@@ -71,6 +71,41 @@ class ConvPlan:
     ) -> None: ...
 
 @disjoint_base
+class WeightPlan:
+    def __new__(
+        cls,
+        n: int,
+        c: int,
+        sizes: tuple[int, ...],
+        k: int,
+        cg: int,
+        kernel: tuple[int, ...],
+        stride: tuple[int, ...],
+        padding: tuple[int, ...],
+        dilation: tuple[int, ...],
+        groups: int,
+        channels_last: bool,
+        dtype: str,
+        algorithm: str,
+        level: _Level,
+    ) -> Self: ...
+    @property
+    def out_shape(self) -> tuple[int, ...]: ...
+    @property
+    def weight_shape(self) -> tuple[int, ...]: ...
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def level(self) -> str: ...
+    @property
+    def blocking(self) -> str: ...
+    @property
+    def scratch_bytes(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+    def run(self, x: _Array, grad_output: _Array, out: _Array) -> None: ...
+
+@disjoint_base
 class PoolPlan:
     def __new__(
         cls,

@@ -147,6 +147,7 @@ cdef bint disjoint(object a, object b) noexcept:
 include "_core_elementwise.pxi"
 include "_core_conv.pxi"
 include "_core_linear.pxi"
+include "_core_grad.pxi"
 include "_core_pool.pxi"
 include "_core_columns.pxi"
 
