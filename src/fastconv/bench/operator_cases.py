@@ -19,6 +19,7 @@ from fastconv.bench.operators import (
     Linear,
     Operator,
     Pad,
+    PadMode,
     Pooling,
     Transposed,
     Unfold,
@@ -225,7 +226,9 @@ _UNFOLD = (  # name, samples, channels, window
     ("patches16", 1, 3, window((224, 224), (16, 16), 16)),
 )
 
-_PAD = (  # name, channels, size, border of all sides, mode
+_PAD: tuple[
+    tuple[str, int, tuple[int, ...], int, PadMode], ...
+] = (  # name, channels, size, border of all sides, mode
     ("constant1", 64, (112, 112), 1, "constant"),
     ("constant3", 3, (224, 224), 3, "constant"),
     ("reflect1", 64, (112, 112), 1, "reflect"),
@@ -266,7 +269,7 @@ def _unfold(name: str, n: int, c: int, places: Window) -> Operator:
     return Unfold(id=f"unfold/{name}", family="unfold", n=n, c=c, window=places)
 
 
-def _pad(name: str, c: int, size: tuple[int, ...], border: int, mode: str) -> Operator:
+def _pad(name: str, c: int, size: tuple[int, ...], border: int, mode: PadMode) -> Operator:
     return Pad(
         id=f"pad/{name}",
         family="pad",

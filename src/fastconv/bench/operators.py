@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import Literal
 
 from fastconv.bench.layers import Case, ConvLayer, Result, Shape, Window
 
@@ -335,13 +336,16 @@ class Unfold(Operator):
         return self.window.describe(f"{self.c}", n=self.n)
 
 
+PadMode = Literal["constant", "reflect", "replicate", "circular"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pad(Operator):
     """Borders around images; ``borders`` are those before and after each axis."""
 
     size: tuple[int, ...]
     borders: tuple[tuple[int, int], ...]
-    mode: str
+    mode: PadMode
 
     op = "pad"
     memory_bound = True

@@ -5,7 +5,7 @@ Knows ``peers``, ``wording`` and the families of ``operator_cases``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from math import isfinite
 
@@ -48,11 +48,6 @@ GROUPS = (
     Group("all that only move memory", ("unfold", "pad", "pool1d", "pool3d", "indices")),
     Group("all", OPERATOR_FAMILIES),
 )
-
-YARDSTICKS: dict[str, Callable[[Row], float]] = {
-    "copy": lambda row: row.copy_share if row.result.memory_bound else float("nan"),
-    "read": lambda row: row.read_share if row.result.read_bound else float("nan"),
-}
 
 
 def operator_lines(report: Report) -> list[str]:
@@ -97,13 +92,12 @@ def _cells(group: Group, found: list[Comparison], rows: list[Row], threads: int)
     return f"{mean:>12} {worst:>5} {_share(members):>9}"
 
 
-def _share(rows: Iterable[Row]) -> str:
+def _share(rows: list[Row]) -> str:
     """Geometric mean of the shares of a bandwidth, where most rows have that yardstick."""
-    rows = list(rows)
-    for name, share in YARDSTICKS.items():
-        shares = [value for row in rows if isfinite(value := share(row))]
-        if 2 * len(shares) > len(rows):
-            return f"{geometric_mean(shares):.0%} {name}"
+    for yardstick in ("copy", "read"):
+        shares = [row.share for row in rows if row.yardstick == yardstick]
+        if 2 * len(shares) > len(rows) and all(map(isfinite, shares)):
+            return f"{geometric_mean(shares):.0%} {yardstick}"
     return ""
 
 

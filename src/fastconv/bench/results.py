@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from statistics import median
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -130,6 +130,19 @@ class Row:
     read_share: float = math.nan
     times_numpy: float = math.nan
     times_loops: float = math.nan
+
+    @property
+    def yardstick(self) -> Literal["read", "copy", "peak"]:
+        """What its speed is a share of: a bandwidth, or the FMA peak."""
+        if self.result.read_bound:
+            return "read"
+        return "copy" if self.result.memory_bound else "peak"
+
+    @property
+    def share(self) -> float:
+        """The share of its yardstick."""
+        shares = {"read": self.read_share, "copy": self.copy_share, "peak": self.peak_share}
+        return shares[self.yardstick]
 
 
 @dataclass(slots=True)

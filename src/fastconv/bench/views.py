@@ -35,17 +35,9 @@ def _plain(row: Row) -> str:
 
 
 def _share_style(row: Row) -> str:
-    result = row.result
-    share = (
-        row.read_share
-        if result.read_bound
-        else row.copy_share
-        if result.memory_bound
-        else row.peak_share
-    )
-    if share >= 0.7:
+    if row.share >= 0.7:
         return "green"
-    return "yellow" if share >= 0.4 else "red"
+    return "yellow" if row.share >= 0.4 else "red"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,11 +37,7 @@ def show_rate(row: Row) -> str:
 
 def show_share(row: Row) -> str:
     """Of the yardstick that suits the case."""
-    if row.result.read_bound:
-        return f"{row.read_share:.0%} read"
-    if row.result.memory_bound:
-        return f"{row.copy_share:.0%} copy"
-    return f"{row.peak_share:.0%} peak"
+    return f"{row.share:.0%} {row.yardstick}"
 
 
 def fit(text: str, width: int) -> str:

@@ -151,14 +151,15 @@ def _linear(case: Linear, variant: Variant, arrays: Arrays) -> Prepared:
 
 @_prepare.register
 def _unfold(case: Unfold, variant: Variant, arrays: Arrays) -> Prepared:
-    window = case.window
+    window, padding = case.window, case.window.even_padding
+    assert padding is not None  # unfold takes no other
     return Prepared(
         partial(
             fastconv.unfold,
             arrays.x,
             window.kernel,
             window.dilation,
-            window.even_padding,
+            padding,
             window.stride,
             out=_target(case, arrays),
         )
