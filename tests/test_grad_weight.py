@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 import expected
-import fastconv
 from fastconv import _core
-from plans import CASES, FLOATS, Case
+from plans import CASES, FLOATS
 
 WAYS = ("tiles", "planes")
 

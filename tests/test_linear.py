@@ -191,6 +191,14 @@ def test_a_bias_of_any_shape_that_broadcasts(shape, rng):
     expected.assert_within(y, *dense(x, weight, residual=whole))
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (5,), (4, 1), (4, 5)])
+def test_a_bias_beside_a_weight_of_one_axis(shape, rng):
+    x = rng.standard_normal((4, 5, 20))
+    weight, bias = rng.standard_normal(20), rng.standard_normal(shape)
+    y = linear(x, weight, bias)
+    np.testing.assert_allclose(y, x @ weight + bias, rtol=0, atol=1e-13)
+
+
 FORMS = {
     "reversed": lambda a: a[::-1][::-1],
     "negative": lambda a: np.ascontiguousarray(a[..., ::-1])[..., ::-1],
@@ -287,7 +295,7 @@ BAD = [
     ((ones(3, 4), ones(5, 4), ones(4)), ValueError, ["bias", "(4,)", "(5,)"]),
     ((ones(3, 4), ones(5, 4), ones(2, 5)), ValueError, ["bias", "(2, 5)"]),
     ((ones(3, 4), ones(5, 4), ones(1, 3, 5)), ValueError, ["bias", "(1, 3, 5)"]),
-    ((ones(3, 4), ones(4), ones(1)), ValueError, ["bias", "(1,)", "()"]),
+    ((ones(3, 4), ones(4), ones(2)), ValueError, ["bias", "(2,)", "()"]),
     ((ones(3, 4), ones(5, 4, dtype=np.float64)), TypeError, ["weight", "float64", "float32"]),
     ((ones(3, 4), ones(5, 4), ones(5, dtype=np.float16)), TypeError, ["bias", "float16"]),
     ((ones(3, 4, dtype=int), ones(5, 4, dtype=int)), TypeError, ["x", "int64", "float32"]),

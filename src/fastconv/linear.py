@@ -66,7 +66,7 @@ def linear(
     weight : array_like, (k, c) or (c,)
         One row for each output, of the dtype of `x`; without the axis k the result lacks it too.
     bias : array_like, (k,), optional
-        Added to the result: any shape that broadcasts to it; () for a weight of one axis.
+        Added to the result, of any shape that broadcasts to it: a number for a weight of one axis.
     activation : str or tuple, optional
         Applied to the result, as by `conv2d`.
     residual : array_like, optional
@@ -186,15 +186,13 @@ def _bias(
     bias, own = _arguments.as_array("bias", bias, FLOATS)
     _arguments.same_dtype("bias", own, "x", dtype)
     # A single sample counts as a batch of one, as for torch.
-    wanted = rows if not rows else (1, *shape) if axes == 1 else shape
+    wanted = (1, *shape) if rows and axes == 1 else shape
     try:
-        if not rows and bias.ndim:
-            raise ValueError
         np.broadcast_to(bias, wanted)
     except ValueError:
         raise ValueError(f"bias has shape {bias.shape}, it must be {rows}") from None
-    if prod(bias.shape[:-1]) == 1:
-        return np.broadcast_to(bias.reshape(bias.shape[-1:]), rows or (1,)), None
+    if bias.size == 1 or (rows and bias.shape[-1:] == rows and bias.size == rows[0]):
+        return np.broadcast_to(bias.reshape(-1), rows or (1,)), None
     return None, bias
 
 
