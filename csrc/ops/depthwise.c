@@ -51,6 +51,13 @@ static int64_t slab_row_of(const fc_plan *p, int64_t *width)
     return *width > limit / d->stride[1] ? limit + 1 : *width * d->stride[1];
 }
 
+/* Rows of a window, those of all its planes together: slabs hold the planes' rows in turn, so that
+ * for the kernel a volume's window is one of so many rows, and its stride as many times as long. */
+static int64_t window_rows(const fc_plan *p)
+{
+    return p->desc.kh * p->desc.depth.kernel;
+}
+
 /* Slab rows that `rows` > 1 output rows read, the kernel's own rounding included; or more than
  * `limit`. */
 static int64_t slab_rows_of(const fc_plan *p, int64_t rows, int64_t limit)
@@ -61,7 +68,7 @@ static int64_t slab_rows_of(const fc_plan *p, int64_t rows, int64_t limit)
                   span = (d->kh - 1) * d->dilation[0];
     if (span > limit || d->stride[0] > limit)
         return limit + 1;
-    return steps * d->stride[0] + span + 1;
+    return (steps * d->stride[0] + span + 1) * d->depth.kernel;
 }
 
 static const char *depthwise_supports(const fc_plan *p)
@@ -69,9 +76,9 @@ static const char *depthwise_supports(const fc_plan *p)
     const fc_conv_desc *d = &p->desc;
     if (d->groups != d->c)
         return "depthwise needs as many groups as input channels";
-    if (d->depth.kernel != 1 || d->depth.pad[0] || d->depth.pad[1])
-        return "depthwise serves windows of one plane";
-    if (d->kh * d->kw > (int64_t)1 << 20)
+    if (d->channels_last && !fc_dw_flat(d))
+        return "depthwise with channels last serves windows of one plane";
+    if (p->taps > (int64_t)1 << 20)
         return "depthwise serves windows of up to 2^20 taps";
     if (d->channels_last || fc_dw_in_place(d))
         return NULL;
@@ -79,7 +86,7 @@ static const char *depthwise_supports(const fc_plan *p)
         return "depthwise serves strides up to 64 along the width";
     int64_t width;
     const int64_t limit = SLAB_BYTES_MAX / (int64_t)p->element_bytes;
-    if (slab_row_of(p, &width) > limit / d->kh)
+    if (slab_row_of(p, &width) > limit / window_rows(p))
         return "depthwise needs the padded input rows of one output row in 3 MB";
     return NULL;
 }
@@ -96,7 +103,7 @@ static void depthwise_count(const fc_plan *p, double work[FC_WORK_COUNT])
         slab_row_of(p, &width);
         work[FC_WORK_SLAB] += fc_slab_vectors(p, width);
     }
-    work[FC_WORK_DEPTHWISE] += outputs / filled * (double)(d->kh * d->kw);
+    work[FC_WORK_DEPTHWISE] += outputs / filled * (double)p->taps;
 }
 
 static fc_status prepare_pixels(fc_plan *p)
@@ -129,10 +136,12 @@ static fc_status prepare_planes(fc_plan *p)
     b->item_rows = fc_min(p->oh, shared);
     b->row_gap = 1;
     b->slab_rows = slab_rows_of(p, b->item_rows, limit);
-    if (p->oh == 1 || b->slab_rows > limit) {
+    /* The rows of dilated windows in several planes are no equal steps apart but by themselves. */
+    const int uneven = d->depth.kernel > 1 && d->dilation[0] > 1;
+    if (p->oh == 1 || b->slab_rows > limit || uneven) {
         b->item_rows = 1;
         b->row_gap = d->dilation[0];
-        b->slab_rows = d->kh;
+        b->slab_rows = window_rows(p);
     } else {
         while (b->item_rows < p->oh) {
             const int64_t rows = fc_min(b->item_rows + shared, p->oh);
@@ -160,7 +169,7 @@ static fc_status prepare_planes(fc_plan *p)
     const int64_t slab = (int64_t)fc_align((size_t)(b->slab_rows * row_bytes) +
                                            (size_t)p->family->vl * p->element_bytes);
     b->item_channels = fc_max(1, fc_min(d->c, GROUP_BYTES / slab));
-    p->packed_bytes = fc_align((size_t)(d->k * d->kh * d->kw) * p->element_bytes);
+    p->packed_bytes = fc_align((size_t)(d->k * p->taps) * p->element_bytes);
     p->scratch_bytes = (size_t)(b->item_channels * slab) + converted_bytes(p);
     snprintf(p->blocking_text, sizeof p->blocking_text,
              "%lld of %lld output rows of a channel in L1, %lld rows x %lld columns x %lld phases",
@@ -185,6 +194,19 @@ void fc_dw_gather(const fc_plan *p, const void *weight, void *dst)
         fc_weights_gather(p, weight, group, 0, p->kg, 0, p->taps, (char *)dst + group * each);
 }
 
+/* The rows of a window's planes in turn, as the slab has them. */
+static void pack_rows(const fc_plan *p, const void *weight, char *to)
+{
+    const fc_conv_desc *d = &p->desc;
+    const int64_t depth = d->depth.kernel;
+    for (int64_t k = 0; k < d->k; k++)
+        for (int64_t row = 0; row < window_rows(p); row++) {
+            const int64_t first = (row % depth * d->kh + row / depth) * d->kw;
+            fc_weights_gather(p, weight, k / p->kg, k % p->kg, 1, first, d->kw, to);
+            to += d->kw * (int64_t)p->element_bytes;
+        }
+}
+
 static void depthwise_pack(const fc_plan *p, const void *weight, void *packed, int threads)
 {
     const fc_conv_desc *d = &p->desc;
@@ -193,6 +215,10 @@ static void depthwise_pack(const fc_plan *p, const void *weight, void *packed, i
     (void)threads; /* they are few */
     if (fc_dw_in_place(d)) {
         fc_dw_pack_images(p, weight, packed);
+        return;
+    }
+    if (!d->channels_last && d->depth.kernel > 1) {
+        pack_rows(p, weight, packed);
         return;
     }
     if (!d->channels_last) {
@@ -243,9 +269,8 @@ static struct packing packing_of(const fc_plan *p, const struct fc_conv_io *io, 
     const fc_conv_desc *d = &p->desc;
     const struct fc_dw_blocking *b = p->blocking;
     const int64_t first = row0 * d->stride[0] - d->pad[0], gap = b->row_gap;
-    const int64_t wanted = b->item_rows == 1
-                               ? b->slab_rows
-                               : (rows - 1) * d->stride[0] + (d->kh - 1) * d->dilation[0] + 1;
+    const int64_t wanted =
+        b->item_rows == 1 ? d->kh : (rows - 1) * d->stride[0] + (d->kh - 1) * d->dilation[0] + 1;
     const int64_t begin = first < 0 ? fc_min(wanted, fc_ceil_div(-first, gap)) : 0;
     const int64_t end =
         first >= d->h ? begin : fc_max(begin, fc_min(wanted, (d->h - 1 - first) / gap + 1));
@@ -254,7 +279,7 @@ static struct packing packing_of(const fc_plan *p, const struct fc_conv_io *io, 
     const int64_t step = end - begin > 1 ? io->x.h * gap : 0;
     return (struct packing){
         /* Rows take the place of the packer's channels. */
-        .slab = {.dst_channel = b->slab_row,
+        .slab = {.dst_channel = d->depth.kernel * b->slab_row,
                  .width = d->stride[1] == 1 ? fc_min(b->slab_width, image_end) : b->slab_width,
                  .src_channel = step,
                  .src_pixel = 1,
@@ -272,44 +297,64 @@ static struct packing packing_of(const fc_plan *p, const struct fc_conv_io *io, 
         .below = b->bands > 1 ? wanted - end : 0};
 }
 
-/* The band of one channel to its slab. */
-static void pack_plane(const fc_plan *p, const struct fc_conv_io *io, struct packing *packing,
-                       int64_t image, int64_t c, char *slab_data, float *converted)
+/* Rows of zeros, all planes' together, from slab row `row` on. */
+static void pack_zeros(const fc_plan *p, struct fc_slab *slab, char *slab_data, int64_t row,
+                       int64_t rows)
+{
+    const struct fc_dw_blocking *b = p->blocking;
+    const int64_t depth = p->desc.depth.kernel, step = slab->dst_channel;
+    if (rows == 0)
+        return;
+    slab->src = NULL;
+    slab->dst_channel = b->slab_row;
+    slab->dst = slab_data + row * depth * b->slab_row * (int64_t)p->element_bytes;
+    slab->channels = rows * depth;
+    p->family->slab(slab);
+    slab->dst_channel = step;
+}
+
+/* The rows of a band that lie in the image, of one of the planes of its window. */
+static void pack_tap(const fc_plan *p, const struct fc_conv_io *io, struct packing *packing,
+                     const char *src, char *dst, float *converted)
 {
     const fc_conv_desc *d = &p->desc;
     const struct fc_dw_blocking *b = p->blocking;
-    const int64_t row_bytes = b->slab_row * (int64_t)p->element_bytes;
-    const int64_t begin = packing->begin, end = packing->end;
     struct fc_slab *const slab = &packing->slab;
-    slab->src = NULL;
-    if (packing->above) {
-        slab->dst = slab_data;
-        slab->channels = packing->above;
-        p->family->slab(slab);
-    }
-    if (packing->below) {
-        slab->dst = slab_data + end * row_bytes;
-        slab->channels = packing->below;
-        p->family->slab(slab);
-    }
-    if (begin == end)
-        return;
-    const char *src = fc_dw_input(p, &io->x, image, c, packing->first);
-    slab->dst = slab_data + begin * row_bytes;
-    if (d->dtype != FC_FLOAT16) {
-        slab->src = src;
-        slab->channels = end - begin;
+    slab->dst = dst;
+    slab->src = src;
+    slab->channels = packing->end - packing->begin;
+    if (!src || d->dtype != FC_FLOAT16) {
         p->family->slab(slab);
         return;
     }
     slab->src = converted;
     slab->channels = 1;
-    for (int64_t i = begin; i < end; i++) {
+    for (int64_t i = packing->begin; i < packing->end; i++) {
         p->kernels->half_to_float((const uint16_t *)src, converted, d->w);
         p->family->slab(slab);
-        slab->dst = (char *)slab->dst + row_bytes;
-        if (i + 1 < end)
+        slab->dst = (char *)slab->dst + slab->dst_channel * (int64_t)p->element_bytes;
+        if (i + 1 < packing->end)
             src += io->x.h * b->row_gap * (int64_t)p->io_bytes;
+    }
+}
+
+/* The band of one channel to its slab. */
+static void pack_plane(const fc_plan *p, const struct fc_conv_io *io, struct packing *packing,
+                       int64_t image, int64_t c, char *slab_data, float *converted)
+{
+    const struct fc_dw_blocking *b = p->blocking;
+    const int64_t row_bytes = b->slab_row * (int64_t)p->element_bytes;
+    const int64_t depth = p->desc.depth.kernel;
+    pack_zeros(p, &packing->slab, slab_data, 0, packing->above);
+    pack_zeros(p, &packing->slab, slab_data, packing->end, packing->below);
+    if (packing->begin == packing->end)
+        return;
+    for (int64_t tap = 0; tap < depth; tap++) {
+        const char *src = fc_input_plane(p, &io->x, image, tap);
+        if (src)
+            src += (c * io->x.c + packing->first * io->x.h) * (int64_t)p->io_bytes;
+        pack_tap(p, io, packing, src, slab_data + (packing->begin * depth + tap) * row_bytes,
+                 converted);
     }
 }
 
@@ -317,7 +362,7 @@ static void run_planes(const fc_plan *p, const struct fc_conv_io *io)
 {
     const fc_conv_desc *d = &p->desc;
     const struct fc_dw_blocking *b = p->blocking;
-    const int64_t taps = d->kh * d->kw, copies = p->kg;
+    const int64_t copies = p->kg, depth = d->depth.kernel;
     const int64_t items = fc_dw_item_count(p), claim = fc_claim(p->seconds, items, io->threads);
     const size_t slabs_bytes = p->scratch_bytes - converted_bytes(p);
     const size_t slab_bytes = slabs_bytes / (size_t)b->item_channels;
@@ -326,17 +371,17 @@ static void run_planes(const fc_plan *p, const struct fc_conv_io *io)
     {
         char *const slabs = io->scratch + (size_t)fc_thread_index() * p->scratch_bytes;
         float *const converted = (float *)(slabs + slabs_bytes);
-        struct fc_dw_plane plane = {.x_row = b->item_rows == 1 ? 0 : d->stride[0] * b->slab_row,
-                                    .kernel_row =
-                                        (b->item_rows == 1 ? 1 : d->dilation[0]) * b->slab_row,
-                                    .columns = p->runs,
-                                    .kh = d->kh,
-                                    .kw = d->kw,
-                                    .y_row = io->y.h,
-                                    .r_row = io->residual.h,
-                                    .cols = p->ow,
-                                    .act = fc_dw_act_of(p),
-                                    .half = d->dtype == FC_FLOAT16};
+        struct fc_dw_plane plane = {
+            .x_row = b->item_rows == 1 ? 0 : d->stride[0] * depth * b->slab_row,
+            .kernel_row = (b->item_rows == 1 ? 1 : d->dilation[0]) * b->slab_row,
+            .columns = p->runs,
+            .kh = window_rows(p),
+            .kw = d->kw,
+            .y_row = io->y.h,
+            .r_row = io->residual.h,
+            .cols = p->ow,
+            .act = fc_dw_act_of(p),
+            .half = d->dtype == FC_FLOAT16};
         /* The zeros around the image; and rows that the kernel reads and drops must not hold
          * denormals by chance, for they are slow. */
         memset(slabs, 0, slabs_bytes);
@@ -350,7 +395,7 @@ static void run_planes(const fc_plan *p, const struct fc_conv_io *io)
                            slabs + (size_t)(c - item.c0) * slab_bytes, converted);
             for (int64_t k = item.c0 * copies; k < item.c1 * copies; k++) {
                 plane.x = slabs + (size_t)(k / copies - item.c0) * slab_bytes;
-                plane.w = (const char *)io->packed + (size_t)(k * taps) * p->element_bytes;
+                plane.w = (const char *)io->packed + (size_t)(k * p->taps) * p->element_bytes;
                 plane.bias = bias_at(p, io->bias, k);
                 plane.y = fc_dw_output(p, &io->y, item.image, k, item.row0);
                 plane.residual = io->residual.data

@@ -49,7 +49,13 @@ static inline struct fc_act fc_dw_act_of(const fc_plan *p)
     return (struct fc_act){(int)a->kind, a->a, a->b};
 }
 
-/* Where element (image, channel, row) of the input lies, whose windows have one plane. */
+/* Whether each window lies in one plane, which is never padding. */
+static inline int fc_dw_flat(const fc_conv_desc *d)
+{
+    return d->depth.kernel == 1 && d->depth.pad[0] == 0 && d->depth.pad[1] == 0;
+}
+
+/* Where element (image, channel, row) of the input lies, whose windows are flat. */
 static inline const char *fc_dw_input(const fc_plan *p, const fc_array *x, int64_t image, int64_t c,
                                       int64_t row)
 {

@@ -25,7 +25,7 @@ static const int64_t WIDTH_MAX = 256 << 10, HALF_WIDTH_MAX = 32 << 10;
 
 int fc_dw_in_place(const fc_conv_desc *d)
 {
-    return !d->channels_last && d->kh == d->kw && (d->kh == 3 || d->kh == 5) &&
+    return !d->channels_last && fc_dw_flat(d) && d->kh == d->kw && (d->kh == 3 || d->kh == 5) &&
            d->dilation[0] == 1 && d->dilation[1] == 1 && d->stride[0] == d->stride[1] &&
            d->stride[0] <= 2 && d->w <= (d->dtype == FC_FLOAT16 ? HALF_WIDTH_MAX : WIDTH_MAX);
 }
