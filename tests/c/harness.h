@@ -77,6 +77,7 @@ void each_level(void test(fc_level level));
 
 void test_conv(fc_dtype dtype);
 void test_pool(fc_dtype dtype);
+void test_local(fc_dtype dtype);
 void test_activation(fc_dtype dtype);
 void test_memory(fc_dtype dtype);
 void test_threads(void);
