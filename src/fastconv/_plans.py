@@ -6,7 +6,6 @@ Knows the argument forms and ``_core``; every rule of geometry and every estimat
 from __future__ import annotations
 
 from functools import lru_cache
-from statistics import median
 from time import perf_counter
 from typing import NamedTuple, SupportsIndex, TypeAlias
 
@@ -148,4 +147,4 @@ def time_candidates(
             start = perf_counter()
             plan.run(x, weights, None, None, out)
             rounds[plan.algorithm].append(1e3 * (perf_counter() - start))
-    return {algorithm: median(times) for algorithm, times in rounds.items()}
+    return {algorithm: float(np.median(times)) for algorithm, times in rounds.items()}
