@@ -5,6 +5,7 @@ of ``fastconv.reference``. They accumulate in float64, and in long double for fl
 """
 
 import math
+from functools import partial
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -105,18 +106,27 @@ def conv_weight(
     return value, bound + final_rounding(value, bound, dtype)
 
 
-def max_pool2d(
-    x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, *, channels_last=False
+def max_pool(
+    axes,
+    x,
+    kernel_size,
+    stride=None,
+    padding=0,
+    dilation=1,
+    ceil_mode=False,
+    *,
+    channels_last=False,
 ):
     """Return the exact maxima."""
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    windows, _ = _pool_windows(
-        x, kernel_size, stride, padding, dilation, ceil_mode, channels_last, lowest
-    )
-    return _from_nchw(windows.max(axis=(-1, -2)), channels_last, x.ndim == 4)
+    form = kernel_size, stride, padding, dilation, ceil_mode
+    windows, _ = _pool_windows(axes, x, *form, channels_last, lowest)
+    maxima = windows.max(axis=tuple(range(-axes, 0)))
+    return _from_nchw(maxima, channels_last, x.ndim == axes + 2)
 
 
-def avg_pool2d(
+def avg_pool(
+    axes,
     x,
     kernel_size,
     stride=None,
@@ -130,18 +140,44 @@ def avg_pool2d(
     """Return the wide averages and the bound on their error."""
     dtype = x.dtype.name
     image = x.astype(_wide(dtype))
-    windows, divisor = _pool_windows(
-        image, kernel_size, stride, padding, 1, ceil_mode, channels_last, 0, count_include_pad
-    )
+    form = kernel_size, stride, padding, 1, ceil_mode
+    windows, divisor = _pool_windows(axes, image, *form, channels_last, 0, count_include_pad)
     if divisor_override is not None:
         divisor = np.full_like(divisor, divisor_override)
-    divisor = np.maximum(divisor, 1)  # a window without a pixel: 0 / 1
-    value = windows.sum(axis=(-1, -2)) / divisor
-    magnitude = np.abs(windows).sum(axis=(-1, -2)) / divisor
-    bound = error_bound(magnitude, windows.shape[-1] * windows.shape[-2], dtype)
+    divisor = np.where(divisor == 0, 1, divisor)  # a window without a pixel: 0 / 1
+    window = tuple(range(-axes, 0))
+    value = windows.sum(axis=window) / divisor
+    magnitude = np.abs(windows).sum(axis=window) / np.abs(divisor)
+    bound = error_bound(magnitude, math.prod(windows.shape[-axes:]), dtype)
     bound += final_rounding(value, bound, dtype)
-    batched = x.ndim == 4
+    batched = x.ndim == axes + 2
     return _from_nchw(value, channels_last, batched), _from_nchw(bound, channels_last, batched)
+
+
+max_pool2d = partial(max_pool, 2)
+avg_pool2d = partial(avg_pool, 2)
+
+
+def adaptive_pool(axes, x, output_size, *, channels_last=False):
+    """Return the exact maxima, the wide averages and the bound on the averages' error."""
+    dtype = x.dtype.name if x.dtype.kind == "f" else "float64"  # integers have maxima alone
+    batched = x.ndim == axes + 2
+    image = _to_nchw(x, channels_last, batched)
+    shape = (*image.shape[:2], *output_size)
+    maxima = np.empty(shape, x.dtype)
+    value, bound = np.empty(shape, _wide(dtype)), np.empty(shape)
+    for at in np.ndindex(*output_size):
+        spans = [
+            slice(q * size // out, -(-(q + 1) * size // out))
+            for q, size, out in zip(at, image.shape[2:], output_size, strict=True)
+        ]
+        window = image[:, :, *spans].reshape(*image.shape[:2], -1)
+        maxima[:, :, *at] = window.max(axis=2)
+        wide, count = window.astype(value.dtype), window.shape[2]
+        value[:, :, *at] = wide.sum(axis=2) / count
+        bound[:, :, *at] = error_bound(np.abs(wide).sum(axis=2) / count, count, dtype)
+    bound += final_rounding(value, bound, dtype)
+    return [_from_nchw(array, channels_last, batched) for array in (maxima, value, bound)]
 
 
 def error_bound(magnitude, length, dtype, c=1):
@@ -270,18 +306,24 @@ def _correlate(windows, weight):
 
 
 def _pool_windows(
-    x, kernel, stride, padding, dilation, ceil_mode, channels_last, fill, count_include_pad=True
+    axes,
+    x,
+    kernel,
+    stride,
+    padding,
+    dilation,
+    ceil_mode,
+    channels_last,
+    fill,
+    count_include_pad=True,
 ):
     """Return the windows of a padded input, and how many positions of each one count."""
-    x = _to_nchw(x, channels_last, x.ndim == 4)
-    kernel = _arguments.per_axis("kernel_size", kernel, 2)
-    stride = kernel if stride is None else _arguments.per_axis("stride", stride, 2)
-    dilation = _arguments.per_axis("dilation", dilation, 2)
-    top, bottom, left, right = _arguments.padding(padding, kernel, stride, dilation)
-    counts = np.pad(
-        np.ones(x.shape[2:]), ((top, bottom), (left, right)), constant_values=count_include_pad
-    )
-    pads = [(top, bottom), (left, right)]
+    x = _to_nchw(x, channels_last, x.ndim == axes + 2)
+    kernel = _arguments.per_axis("kernel_size", kernel, axes)
+    stride = kernel if stride is None else _arguments.per_axis("stride", stride, axes)
+    dilation = _arguments.per_axis("dilation", dilation, axes)
+    pads = _arguments.pairs(_arguments.padding(padding, kernel, stride, dilation))
+    counts = np.pad(np.ones(x.shape[2:]), pads, constant_values=count_include_pad)
     beyond = [
         (0, _overhang(size, pad, k, s, d) if ceil_mode else 0)
         for size, pad, k, s, d in zip(x.shape[2:], pads, kernel, stride, dilation, strict=True)
@@ -289,7 +331,7 @@ def _pool_windows(
     x = np.pad(x, [(0, 0), (0, 0), *pads], constant_values=fill)
     x = np.pad(x, [(0, 0), (0, 0), *beyond], constant_values=fill)
     counts = np.pad(counts, beyond)[np.newaxis, np.newaxis]
-    counted = _windows(counts, kernel, stride, dilation).sum(axis=(-1, -2))
+    counted = _windows(counts, kernel, stride, dilation).sum(axis=tuple(range(-axes, 0)))
     return _windows(x, kernel, stride, dilation), counted
 
 

@@ -426,10 +426,10 @@ void test_pool(fc_dtype dtype)
     }
     static const int64_t volumes[][7] = {
         /* c, d h w, kernel of all axes, stride, adaptive */
-        {3, 4, 90, 91, 3, 1, 0},   /* joined in blocks of rows */
-        {2, 3, 3, 5000, 2, 2, 0},  /* and of columns */
-        {40, 4, 60, 30, 2, 2, 0},  /* fewer planes at once than there are */
-        {2, 6, 12, 2100, 5, 0, 1}, /* varying windows, of long rows */
+        {3, 4, 90, 91, 3, 1, 0},  /* joined in blocks of rows */
+        {2, 3, 3, 5000, 2, 2, 0}, /* and of columns */
+        {40, 4, 60, 30, 2, 2, 0}, /* fewer planes at once than there are */
+        {1, 5, 8, 1300, 4, 0, 1}, /* varying windows, of long rows */
     };
     for (int i = 0; i < 4 * kinds; i++) {
         const int64_t *s = volumes[i / kinds];

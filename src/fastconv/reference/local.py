@@ -63,7 +63,7 @@ def locally_connected2d(
     x, weight = np.asarray(x), np.asarray(weight)
     sh, sw = _arguments.sizes("stride", stride, 2)
     dh, dw = _arguments.sizes("dilation", dilation, 2)
-    image = to_nchw(x, channels_last)
+    image = to_nchw(x, 2, channels_last)
     n, c, h, w = image.shape
     if kernel_size is None:
         kernel_size = isqrt(weight.shape[-1] // c)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
+from itertools import product
+from math import ceil, floor, prod
 from typing import Any
 
 import numpy as np
@@ -12,50 +15,82 @@ from fastconv._arguments import Array, Padding, Pair
 
 
 class Windows:
-    """Where the windows of a pooling lie in a plane."""
+    """Where the windows of a pooling lie in an image of one, two or three axes."""
 
     def __init__(
         self,
-        plane: tuple[int, ...],
+        sizes: tuple[int, ...],
         kernel_size: Pair,
         stride: Pair | None,
         padding: Padding,
         dilation: Pair,
         ceil_mode: bool,
     ) -> None:
-        self.h, self.w = plane
-        self.kernel = kh, kw = _arguments.sizes("kernel_size", kernel_size, 2)
-        self.stride = sh, sw = (
-            self.kernel if stride is None else _arguments.sizes("stride", stride, 2)
+        axes = len(sizes)
+        self.sizes = sizes
+        self.kernel = tuple(
+            [
+                _arguments.positive("kernel_size", item)
+                for item in _arguments.per_axis("kernel_size", kernel_size, axes)
+            ]
         )
-        self.dilation = dh, dw = _arguments.sizes("dilation", dilation, 2)
-        top, bottom, left, right = _arguments.padding(padding, (kh, kw), (sh, sw), (dh, dw))
-        self.begin = top, left
-        self.end = self.h + bottom, self.w + right
-        self.out_shape = (
-            out_size(self.h, top, bottom, kh, sh, dh, ceil_mode),
-            out_size(self.w, left, right, kw, sw, dw, ceil_mode),
+        self.stride = self.kernel if stride is None else _arguments.per_axis("stride", stride, axes)
+        self.dilation = _arguments.per_axis("dilation", dilation, axes)
+        form = self.kernel, self.stride, self.dilation
+        pads = _arguments.pairs(_arguments.padding(padding, *form))
+        self.begin = [before for before, _ in pads]
+        self.end = [size + after for size, (_, after) in zip(sizes, pads, strict=True)]
+        self.out_shape = tuple(
+            [
+                out_size(size, *pad, k, s, d, ceil_mode)
+                for size, pad, k, s, d in zip(sizes, pads, *form, strict=True)
+            ]
         )
 
     def _taps(self, axis: int, index: int) -> list[int]:
         start = index * self.stride[axis] - self.begin[axis]
         return [start + p * self.dilation[axis] for p in range(self.kernel[axis])]
 
-    def pixels(self, i: int, j: int) -> Iterator[tuple[int, int]]:
-        """Yield the pixels of the input in window (i, j), in scan order."""
-        for ih in self._taps(0, i):
-            for iw in self._taps(1, j):
-                if 0 <= ih < self.h and 0 <= iw < self.w:
-                    yield ih, iw
+    def pixels(self, window: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        """Yield the pixels of the input in a window, in scan order."""
+        for place in product(*[self._taps(axis, index) for axis, index in enumerate(window)]):
+            if all(0 <= at < size for at, size in zip(place, self.sizes, strict=True)):
+                yield place
 
-    def padded_positions(self, i: int, j: int) -> int:
-        """Count the positions of window (i, j) within input and padding.
+    def padded_positions(self, window: tuple[int, ...]) -> int:
+        """Count the positions of a window within input and padding.
 
         In ceil mode the last window may reach past the padding; what lies there never counts.
         """
-        rows = sum(ih < self.end[0] for ih in self._taps(0, i))
-        columns = sum(iw < self.end[1] for iw in self._taps(1, j))
-        return rows * columns
+        return prod(
+            sum(at < self.end[axis] for at in self._taps(axis, index))
+            for axis, index in enumerate(window)
+        )
+
+
+class AdaptiveWindows:
+    """Windows that follow from the size of the output, and cover the input."""
+
+    def __init__(self, sizes: tuple[int, ...], output_size: object) -> None:
+        if isinstance(output_size, (tuple, list)) and len(output_size) == len(sizes) > 1:
+            output_size = [
+                size if item is None else item
+                for size, item in zip(sizes, output_size, strict=True)
+            ]
+        self.sizes = sizes
+        self.out_shape = _arguments.integers("output_size", output_size, len(sizes))
+        if min(sizes) < 1:
+            raise ValueError(f"there are no windows in an image of {sizes}")
+        if min(self.out_shape) < 0:
+            raise ValueError(f"output_size must be at least 0, got {output_size}")
+
+    def pixels(self, window: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        """Yield the pixels of the input in a window, in scan order."""
+        spans = [
+            range(floor(Fraction(q * size, out)), ceil(Fraction((q + 1) * size, out)))
+            for q, size, out in zip(window, self.sizes, self.out_shape, strict=True)
+        ]
+        yield from product(*spans)
 
 
 def out_size(
@@ -76,9 +111,11 @@ def out_size(
     return out - 1 if ceil_mode and (out - 1) * stride >= size + pad_begin else out
 
 
-def to_nchw(array: Array, channels_last: bool) -> Array:
-    """View an image, or a batch of them, in either layout as (n, c, h, w)."""
-    if array.ndim == 3:
+def to_nchw(array: Array, axes: int, channels_last: bool) -> Array:
+    """View an image of so many axes, or a batch of them, in either layout as (n, c, ...)."""
+    if array.ndim not in (axes + 1, axes + 2):
+        raise ValueError(f"an image has {axes} axes and channels, got shape {array.shape}")
+    if array.ndim == axes + 1:
         array = array[np.newaxis]
     return np.moveaxis(array, -1, 1) if channels_last else array
 
