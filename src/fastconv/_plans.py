@@ -14,10 +14,11 @@ import numpy as np
 
 from fastconv import _arguments
 from fastconv._arguments import Activation, Array, Padding, Pair
-from fastconv._core import ConvPlan, algorithms, conv_size
+from fastconv._core import ConvPlan, WeightPlan, algorithms, conv_size
 
 # Plans are small and immutable; 512 of them outlast the layers of the deepest usual networks.
 _plan = lru_cache(maxsize=512)(ConvPlan)
+_weight_plan = lru_cache(maxsize=512)(WeightPlan)
 
 
 # Of a window's taps along each axis: the size of the weight that holds them, the first, and the
@@ -93,6 +94,16 @@ def plan_for(
     k, cg, *kernel = weight_shape
     image = _arguments.image(name, input_shape, len(kernel), layer.channels_last)
     return _plan(*image, k, cg, tuple(kernel), *layer, None, one_shot, taps)
+
+
+def weight_plan_for(
+    name: str, input_shape: tuple[int, ...], weight_shape: tuple[int, ...], layer: Layer
+) -> WeightPlan:
+    """Return the plan for the gradient of the weights of the same convolution."""
+    k, cg, *kernel = weight_shape
+    image = _arguments.image(name, input_shape, len(kernel), layer.channels_last)
+    *form, _, _ = layer
+    return _weight_plan(*image, k, cg, tuple(kernel), *form, "auto", None)
 
 
 def out_shape(

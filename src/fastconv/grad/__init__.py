@@ -20,6 +20,14 @@ from fastconv.grad.avg_pool import (
 )
 from fastconv.grad.columns import fold, unfold
 from fastconv.grad.conv_input import conv1d_input, conv2d_input, conv3d_input
+from fastconv.grad.conv_weight import (
+    conv1d_bias,
+    conv1d_weight,
+    conv2d_bias,
+    conv2d_weight,
+    conv3d_bias,
+    conv3d_weight,
+)
 from fastconv.grad.linear import linear_bias, linear_input, linear_weight
 from fastconv.grad.local import (
     locally_connected2d_bias,
@@ -55,9 +63,15 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "conv1d_bias",
     "conv1d_input",
+    "conv1d_weight",
+    "conv2d_bias",
     "conv2d_input",
+    "conv2d_weight",
+    "conv3d_bias",
     "conv3d_input",
+    "conv3d_weight",
     "cross_entropy",
     "fold",
     "global_avg_pool1d",
