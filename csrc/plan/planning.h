@@ -26,8 +26,8 @@ fc_status fc_check_least(const char *name, int64_t value, int64_t least, fc_erro
 fc_status fc_check_bytes(const char *what, const int64_t sizes[5], size_t element_bytes,
                          fc_error *error);
 
-/* States a convolution in a zeroed plan but for its level: sizes and kernels, validated, without the
- * choice of an algorithm. */
+/* States a convolution in a zeroed plan but for its level: sizes and kernels, validated, without
+ * the choice of an algorithm. */
 fc_status fc_conv_state(fc_plan *plan, const fc_conv_desc *desc, fc_error *error);
 
 size_t fc_dtype_bytes(fc_dtype dtype);

@@ -101,9 +101,8 @@ def weight_plan_for(
     """Return the plan for the gradient of a convolution's weights, new or from the cache."""
     k, cg, *kernel = weight_shape
     image = _arguments.image(name, input_shape, len(kernel), layer.channels_last)
-    stride, padding, dilation, groups, channels_last, dtype, _, algorithm = layer
-    geometry = stride, padding, dilation, groups, channels_last
-    return _weight_plan(*image, k, cg, tuple(kernel), *geometry, dtype, algorithm, None)
+    *form, _, algorithm = layer  # all but the activation
+    return _weight_plan(*image, k, cg, tuple(kernel), *form, algorithm, None)
 
 
 def out_shape(
