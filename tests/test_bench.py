@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastconv.bench import checks, networks, timing
+from fastconv.bench import checks, networks, session, timing, wording
 from fastconv.bench.cases import CASES, FAMILIES, NETWORK_CASES, RANDOM_CASES, select
 from fastconv.bench.client import EngineError, Worker
 from fastconv.bench.data import Variant, make_arrays, to_layout
@@ -491,3 +491,11 @@ def test_ctrl_c_leaves_the_terminal_whole():
     assert seen.rindex(b"\x1b[?25h") > seen.rindex(b"\x1b[?25l")
     assert b"lenet5/conv1" in seen[seen.rindex(b"interrupted") :]
     assert b"Traceback" not in seen
+
+
+def test_a_busy_machine_is_told():
+    report = Report(facts={"machine": {"load": 1.5}})
+    assert "1.5 cores busy" in wording.head_lines(report)[-1]
+    report.facts["machine"]["load"] = 0.1
+    assert not any("WARNING" in line for line in wording.head_lines(report))
+    assert session.machine_facts()["machine"]["load"] >= 0

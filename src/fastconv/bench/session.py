@@ -91,6 +91,7 @@ def machine_facts() -> dict[str, object]:
             "platform": platform.platform(),
             "processor": platform.machine(),
             "cores": cores,
+            "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0,
         },
         "config": {
             name: value if isinstance(value, (int, float, bool)) else str(value)

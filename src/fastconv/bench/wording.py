@@ -51,14 +51,24 @@ def fit(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 2] + ".."
 
 
+_BUSY = 0.5
+"""Load average, in cores, from which a report warns: an idle machine stays below."""
+
+
 def head_lines(report: Report) -> list[str]:
     """Machine, versions and yardsticks."""
     config, versions = report.facts.get("config", {}), report.facts.get("versions", {})
     machine = report.facts.get("machine", {})
+    load = machine.get("load", 0.0)
+    busy = (
+        f"WARNING: other processes kept {load:.1f} cores busy in the minute before: what threads "
+        "that wait for each other take then says little"
+    )
     return [
         f"{config.get('cpu', '?')}, {machine.get('cores', '?')} cores, "
         f"level {config.get('level', '?')}, {machine.get('platform', '?')}",
         ", ".join(f"{name} {version}" for name, version in versions.items()),
+        *([busy] if load > _BUSY else []),
     ]
 
 
