@@ -13,8 +13,11 @@ struct fc_run;
 struct fc_conv_io {
     fc_array x, y, residual; /* residual.data may be NULL */
     const void *packed;
-    const void *bias; /* (k) in the plan's dtype, or NULL */
-    char *scratch;    /* threads * plan->scratch_bytes, 64-byte aligned */
+    const void *weight; /* as it comes, in place of packed: see fc_algorithm.block_bytes */
+    const void *bias;   /* (k) in the plan's dtype, or NULL */
+    char *scratch;      /* threads * scratch_bytes, 64-byte aligned */
+    size_t
+        scratch_bytes; /* one thread's: the plan's, and block_bytes where weights are not packed */
     int threads;
 };
 
@@ -33,6 +36,9 @@ struct fc_algorithm {
     /* weight: family elements, contiguous, in the order that the descriptor says. */
     void (*pack)(const fc_plan *, const void *weight, void *packed, int threads);
     void (*run)(const fc_plan *, const struct fc_conv_io *);
+    /* What a thread of so many needs beside its scratch to pack a block of weights just before it
+     * is used, where each is used once; otherwise 0, as where there is no function. */
+    size_t (*block_bytes)(const fc_plan *, int threads);
 };
 
 struct fc_plan {

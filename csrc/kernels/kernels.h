@@ -133,13 +133,14 @@ struct fc_panel {
 typedef void fc_panel_fn(const struct fc_panel *);
 
 /* Packs weights of one block: element src[j * src_channel + i], j < channels, i < count, goes to
- * dst[(j / columns * taps + place[i]) * columns + j % columns]; zeros for the rest of the nr
- * channels.  columns: nr, or line_channels for dense lines. */
+ * dst[(j / columns * taps + place[i * place_step]) * columns + j % columns]; zeros for the rest of
+ * the nr channels.  columns: nr, or line_channels for dense lines. */
 struct fc_weights {
     void *dst;
     const void *src;
     int64_t src_channel;
     const int32_t *place;
+    int64_t place_step; /* 1, or -1 for weights that are turned round */
     int64_t count, taps, nr, columns, channels;
 };
 typedef void fc_weights_fn(const struct fc_weights *);

@@ -150,34 +150,80 @@ void fc_dense_reserve_row(fc_plan *p, int64_t elements)
         p->scratch_bytes += fc_align((size_t)elements * sizeof(float));
 }
 
-/* One block of a group; what has another order is gathered in L1. */
-static void pack_block(const fc_plan *p, const void *weight, int64_t group, int64_t block,
-                       void *packed)
+/* Whether the weights of the other way are wanted with all their taps, from last to first. */
+static int turned(const fc_plan *p)
+{
+    const fc_conv_desc *d = &p->desc;
+    const int64_t counts[3] = {d->depth.kernel, d->kh, d->kw};
+    for (int axis = 0; axis < 3; axis++) {
+        const fc_taps *t = &d->taps[axis];
+        if (counts[axis] != t->size || (t->size > 1 && t->step != -1))
+            return 0;
+    }
+    return 1;
+}
+
+/* A 1x1 weight of the other way has its output channels beside each other. */
+static void pack_row(const struct fc_weights *w, size_t size)
+{
+    for (int64_t j = 0; j < w->nr; j += w->columns) {
+        char *to =
+            (char *)w->dst + (size_t)((j / w->columns * w->taps + *w->place) * w->columns) * size;
+        const int64_t given = fc_max(0, fc_min(w->columns, w->channels - j));
+        memcpy(to, (const char *)w->src + (size_t)j * size, (size_t)given * size);
+        memset(to + (size_t)given * size, 0, (size_t)(w->columns - given) * size);
+    }
+}
+
+/* A block of weights of the other way: those of an input channel are beside each other for all
+ * output channels, and are taken from there or, where only some taps are wanted, gathered in L1. */
+static void pack_transposed(const fc_plan *p, const char *weight, int64_t group, int64_t k0,
+                            struct fc_weights *w)
 {
     enum { GATHERED = 4096 };
     double gathered[GATHERED];
+    const int64_t size = (int64_t)p->element_bytes, window = p->taps / p->desc.cg;
+    if (turned(p)) {
+        w->count = w->src_channel = window;
+        w->place_step = -1;
+        for (int64_t c = 0; c < p->desc.cg; c++) {
+            w->src = weight + ((group * p->desc.cg + c) * p->kg + k0) * window * size;
+            w->place = p->place + (c + 1) * window - 1;
+            if (window == 1)
+                pack_row(w, p->element_bytes);
+            else
+                p->family->weights(w);
+        }
+        return;
+    }
+    for (int64_t first = 0; first < p->taps; first += w->count) {
+        w->count = w->src_channel = fc_min(GATHERED / w->channels, p->taps - first);
+        fc_weights_gather(p, weight, group, k0, w->channels, first, w->count, gathered);
+        w->src = gathered;
+        w->place = p->place + first;
+        p->family->weights(w);
+    }
+}
+
+/* One block of a group. */
+static void pack_block(const fc_plan *p, const void *weight, int64_t group, int64_t block,
+                       void *dst)
+{
     const int64_t size = (int64_t)p->element_bytes, k0 = block * p->family->nr;
-    struct fc_weights w = {.dst =
-                               (char *)packed + (group * fc_tile_channels(p) + k0) * p->taps * size,
+    struct fc_weights w = {.dst = dst,
                            .src = (const char *)weight + (group * p->kg + k0) * p->taps * size,
                            .src_channel = p->taps,
                            .place = p->place,
+                           .place_step = 1,
                            .count = p->taps,
                            .taps = p->taps,
                            .nr = fc_block_nr(p, block),
                            .columns = fc_min(p->packed_channels, fc_block_nr(p, block)),
                            .channels = fc_min(p->family->nr, p->kg - k0)};
-    if (!p->desc.transposed) {
+    if (p->desc.transposed)
+        pack_transposed(p, weight, group, k0, &w);
+    else
         p->family->weights(&w);
-        return;
-    }
-    for (int64_t first = 0; first < p->taps; first += w.count) {
-        w.count = w.src_channel = fc_min(GATHERED / w.channels, p->taps - first);
-        fc_weights_gather(p, weight, group, k0, w.channels, first, w.count, gathered);
-        w.src = gathered;
-        w.place = p->place + first;
-        p->family->weights(&w);
-    }
 }
 
 void fc_dense_pack_weights(const fc_plan *p, const void *weight, void *packed, int threads)
@@ -186,8 +232,12 @@ void fc_dense_pack_weights(const fc_plan *p, const void *weight, void *packed, i
     const int64_t items = p->desc.groups * b->blocks;
     (void)threads; /* a serial build has no use for it */
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(dynamic, 1)
-    for (int64_t item = 0; item < items; item++)
-        pack_block(p, weight, item / b->blocks, item % b->blocks, packed);
+    for (int64_t item = 0; item < items; item++) {
+        const int64_t group = item / b->blocks, block = item % b->blocks;
+        const int64_t channel = group * fc_tile_channels(p) + block * p->family->nr;
+        pack_block(p, weight, group, block,
+                   (char *)packed + channel * p->taps * (int64_t)p->element_bytes);
+    }
 }
 
 int64_t fc_block_nr(const fc_plan *p, int64_t block)
@@ -408,17 +458,32 @@ static void run_item(const fc_plan *p, const struct fc_conv_io *io, const struct
                 struct fc_target t = fc_target_of(p, io, s->image, k0, channels);
                 fc_load_bias(p, io->bias, k0, channels, &bias);
                 const char *w = weights + block * nr * k_bytes;
+                if (io->weight) {
+                    pack_block(p, io->weight, s->group, block, s->block);
+                    w = s->block;
+                }
                 if (b->by_line)
                     run_lines(p, &t, s, &bias, w,
                               s->in_place ? fetch_share(block - first, last - first) : 0, line0,
                               line1);
                 else
                     run_tiles(p, &t, s, &bias, w,
-                              block + 1 < block1 ? fc_block_nr(p, block + 1) * k_bytes : 0, line0,
-                              line1);
+                              io->packed && block + 1 < block1 ? fc_block_nr(p, block + 1) * k_bytes
+                                                               : 0,
+                              line0, line1);
             }
         }
     }
+}
+
+size_t fc_dense_block_bytes(const fc_plan *p, int threads)
+{
+    const struct fc_dense_blocking *b = p->blocking;
+    const struct cut c = cut_work(p, threads);
+    const int once = b->images == 1 && c.line_items == 1 && b->band_lines >= b->lines;
+    if (!once || p->desc.dtype == FC_FLOAT16)
+        return 0;
+    return fc_align((size_t)(p->family->nr * p->taps) * p->element_bytes);
 }
 
 void fc_dense_run(const fc_plan *p, const struct fc_conv_io *io, fc_dense_pack_fn *pack)
@@ -429,9 +494,10 @@ void fc_dense_run(const fc_plan *p, const struct fc_conv_io *io, fc_dense_pack_f
     (void)threads; /* a serial build has no use for it */
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        char *scratch = io->scratch + (size_t)fc_thread_index() * p->scratch_bytes;
+        char *scratch = io->scratch + (size_t)fc_thread_index() * io->scratch_bytes;
         struct fc_dense_slab s = {
             .scratch = scratch,
+            .block = scratch + p->scratch_bytes,
             .row = (float *)(scratch + fc_align((size_t)packed_bytes_of(p, b->item_lines)))};
         int64_t held = -1;
 #pragma omp for schedule(dynamic, 1)

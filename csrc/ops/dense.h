@@ -40,6 +40,7 @@ struct fc_dense_slab {
     int in_place;      /* set when slab is the input itself */
     void *scratch;     /* where to pack */
     float *row;        /* room for one converted input row: float16 only */
+    void *block;       /* room for a block of weights, where they are not packed */
 };
 typedef void fc_dense_pack_fn(const fc_plan *, const struct fc_conv_io *, struct fc_dense_slab *);
 
@@ -55,6 +56,8 @@ void fc_dense_prepare(fc_plan *plan);
 /* Makes room for fc_dense_slab.row, where there is something to convert. */
 void fc_dense_reserve_row(fc_plan *plan, int64_t elements);
 void fc_dense_pack_weights(const fc_plan *plan, const void *weight, void *packed, int threads);
+/* fc_algorithm.block_bytes of all who run by fc_dense_run. */
+size_t fc_dense_block_bytes(const fc_plan *plan, int threads);
 void fc_dense_run(const fc_plan *plan, const struct fc_conv_io *io, fc_dense_pack_fn *pack);
 
 /* Adds the work of a problem by dense tiles or lines, apart from packing: `lines` lines of

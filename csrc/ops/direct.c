@@ -217,4 +217,5 @@ const struct fc_algorithm fc_direct = {
     .prepare = direct_prepare,
     .pack = fc_dense_pack_weights,
     .run = direct_run,
+    .block_bytes = fc_dense_block_bytes,
 };

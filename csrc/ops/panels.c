@@ -335,6 +335,7 @@ const struct fc_algorithm fc_im2col = {
     .prepare = im2col_prepare,
     .pack = fc_dense_pack_weights,
     .run = panels_run,
+    .block_bytes = fc_dense_block_bytes,
 };
 
 const struct fc_algorithm fc_pointwise = {
@@ -346,4 +347,5 @@ const struct fc_algorithm fc_pointwise = {
     .prepare = pointwise_prepare,
     .pack = fc_dense_pack_weights,
     .run = panels_run,
+    .block_bytes = fc_dense_block_bytes,
 };

@@ -289,21 +289,21 @@ static fc_status no_scratch(size_t bytes, fc_error *error)
                    (long long)bytes);
 }
 
-static void run_in(const fc_plan *p, const fc_array *input, const void *packed, const void *bias,
-                   const fc_array *residual, const fc_array *output, char *scratch, int threads)
+/* Everything for a run but weights and memory. */
+static struct fc_conv_io io_of(const fc_plan *p, const fc_array *input, const void *bias,
+                               const fc_array *residual, const fc_array *output)
 {
     const fc_conv_desc *d = &p->desc;
     struct fc_conv_io io = {.x = *input,
                             .y = *output,
                             .residual = *residual,
-                            .packed = packed,
                             .bias = bias,
-                            .scratch = scratch,
-                            .threads = threads};
+                            .scratch_bytes = p->scratch_bytes,
+                            .threads = fc_threads_for(p->seconds)};
     fc_settle(&io.x, d->c, d->w, d->channels_last);
     fc_settle(&io.y, d->k, p->ow, d->channels_last);
     fc_settle(&io.residual, d->k, p->ow, d->channels_last);
-    p->algorithm->run(p, &io);
+    return io;
 }
 
 fc_status fc_plan_run(const fc_plan *p, const fc_array *input, const void *packed, const void *bias,
@@ -311,13 +311,14 @@ fc_status fc_plan_run(const fc_plan *p, const fc_array *input, const void *packe
 {
     if (p->desc.n == 0)
         return FC_OK;
-    const int threads = fc_threads_for(p->seconds);
-    const size_t bytes = (size_t)threads * p->scratch_bytes;
-    char *scratch = fc_scratch_take(bytes);
-    if (!scratch)
+    struct fc_conv_io io = io_of(p, input, bias, residual, output);
+    const size_t bytes = (size_t)io.threads * io.scratch_bytes;
+    io.packed = packed;
+    io.scratch = fc_scratch_take(bytes);
+    if (!io.scratch)
         return no_scratch(bytes, error);
-    run_in(p, input, packed, bias, residual, output, scratch, threads);
-    fc_scratch_give(scratch);
+    p->algorithm->run(p, &io);
+    fc_scratch_give(io.scratch);
     return FC_OK;
 }
 
@@ -327,16 +328,25 @@ fc_status fc_plan_run_once(const fc_plan *p, const fc_array *input, const void *
 {
     if (p->desc.n == 0)
         return FC_OK;
-    const int threads = fc_threads_for(p->seconds);
-    /* The packed weights lie behind the workspace, in memory that the thread keeps. */
-    const size_t own = (size_t)threads * p->scratch_bytes;
-    char *scratch = fc_scratch_take(own + p->packed_bytes);
-    if (!scratch)
-        return no_scratch(own + p->packed_bytes, error);
-    const fc_status status = fc_plan_pack(p, weight, scratch + own, error);
+    struct fc_conv_io io = io_of(p, input, bias, residual, output);
+    const size_t block = p->algorithm->block_bytes ? p->algorithm->block_bytes(p, io.threads) : 0;
+    io.scratch_bytes += block;
+    /* Weights that are packed at once lie behind the workspace, in memory that the thread keeps. */
+    const size_t own = (size_t)io.threads * io.scratch_bytes;
+    const size_t bytes = own + (block ? 0 : p->packed_bytes);
+    io.scratch = fc_scratch_take(bytes);
+    if (!io.scratch)
+        return no_scratch(bytes, error);
+    fc_status status = FC_OK;
+    if (block) {
+        io.weight = weight;
+    } else {
+        io.packed = io.scratch + own;
+        status = fc_plan_pack(p, weight, io.scratch + own, error);
+    }
     if (!status)
-        run_in(p, input, scratch + own, bias, residual, output, scratch, threads);
-    fc_scratch_give(scratch);
+        p->algorithm->run(p, &io);
+    fc_scratch_give(io.scratch);
     return status;
 }
 
