@@ -76,6 +76,7 @@ void array_check(const struct array *a, const double *values, const double *boun
 void each_level(void test(fc_level level));
 
 void test_conv(fc_dtype dtype);
+void test_grad_weight(fc_dtype dtype);
 void test_pool(fc_dtype dtype);
 void test_local(fc_dtype dtype);
 void test_activation(fc_dtype dtype);

@@ -25,6 +25,7 @@ int main(int argc, char **argv)
             test_memory((fc_dtype)dtype);
             test_activation((fc_dtype)dtype);
             test_conv((fc_dtype)dtype);
+            test_grad_weight((fc_dtype)dtype);
             test_local((fc_dtype)dtype);
         }
         test_pool((fc_dtype)dtype);

@@ -75,8 +75,8 @@ def conv2d_weight(
 
     Notes
     -----
-    Names and order of the arguments are those of ``torch.nn.grad.conv2d_weight``; float16, arrays
-    without a batch axis, padding that differs from side to side or is "same", and what comes after
+    Names and order of the arguments are those of ``torch.nn.grad.conv2d_weight``; float16,
+    unbatched inputs, padding that differs from side to side or is "same", and what comes after
     `groups` are extensions. The same arguments give the same bits for any number of threads.
 
     Examples
@@ -337,5 +337,5 @@ def _conv_bias(axes: int, grad_output: ArrayLike, channels_last: bool) -> Array:
         grad_output.reshape(shape), plane, divisor_override=1, channels_last=channels_last
     )
     with np.errstate(over="ignore"):  # of a sum that its dtype cannot hold: infinity
-        total: Array = sums.reshape(n, k).sum(axis=0)
-        return total.astype(dtype, copy=False)
+        total: Array = sums.reshape(n, k).sum(axis=0).astype(dtype, copy=False)
+    return total
