@@ -158,7 +158,7 @@ static void shape(const fc_plan *p, struct fc_weight_blocking *b)
 {
     const fc_conv_desc *d = &p->desc;
     const int64_t mr = p->family->mr;
-    const int plain = window_of(p) == 1 && (d->stride[1] == 1 || d->channels_last);
+    const int plain = window_of(p) == 1;
     *b = (struct fc_weight_blocking){.by_tap = plain, .oh = p->oh, .ow = p->ow};
     b->lanes = lanes_of(p, p->kg);
     b->spread = spread_of(d->cg, mr);
@@ -174,7 +174,7 @@ static void shape(const fc_plan *p, struct fc_weight_blocking *b)
         b->merged = 0;
         b->spread = spread_of(d->cg, mr);
     }
-    if (window_of(p) == 1) {
+    if (plain) {
         struct fc_weight_blocking turned = *b;
         turned.turned = 1;
         turned.lanes = lanes_of(p, d->cg);
@@ -290,10 +290,10 @@ static fc_status tiles_prepare(fc_plan *p)
     const size_t items = (size_t)(b->stages * b->lanes.blocks * b->spread.blocks * b->pieces);
     b->group_bytes = packed_bytes(p, &b->lanes) + packed_bytes(p, &b->spread) +
                      (b->chunks > 1 ? items * sums_bytes(p, b) : 0);
-    if (d->dtype == FC_FLOAT16)
+    if (d->dtype == FC_FLOAT16 || b->by_tap)
         b->row_elements = fc_max(p->family->vl * FC_WEIGHT_PIECE, fc_max(d->cg, p->kg));
     b->thread_bytes = fc_align(FC_NR_MAX * sizeof(double)) + tile_bytes(p) + sums_bytes(p, b) +
-                      fc_align((size_t)b->row_elements * sizeof(float));
+                      fc_align((size_t)b->row_elements * p->element_bytes);
     snprintf(p->blocking_text, sizeof p->blocking_text,
              "tiles of %lld %s x %d %s channels; %lld chunks of %lld x %lld x %lld pixels",
              (long long)b->spread.width, b->turned ? "output" : "input",
@@ -451,11 +451,15 @@ static void run_stage(const struct fc_weight_worker *w)
             compute_item(w, i);
         return;
     }
+    const double seconds =
+        w->p->seconds / (double)(w->p->desc.groups * w->b->chunks * w->b->stages);
+    const int64_t claim = fc_claim(seconds, items, w->io->threads);
+    (void)claim;
     /* Each ends in a barrier. */
 #pragma omp for schedule(dynamic, 1)
     for (int64_t i = 0; i < packs; i++)
         fc_weight_pack_item(w, i);
-#pragma omp for schedule(dynamic, 1)
+#pragma omp for schedule(dynamic, claim)
     for (int64_t i = 0; i < items; i++)
         compute_item(w, i);
 }
@@ -500,7 +504,7 @@ static void tiles_run(const fc_plan *p, const struct fc_weight_io *io)
         w.zeros = io->scratch + owners * b->group_bytes + thread * b->thread_bytes;
         w.tile = w.zeros + fc_align(FC_NR_MAX * sizeof(double));
         w.own_sums = w.tile + tile_bytes(p);
-        w.row = (float *)(w.own_sums + sums_bytes(p, b));
+        w.row = w.own_sums + sums_bytes(p, b);
         memset(w.zeros, 0, FC_NR_MAX * sizeof(double));
         if (w.shared) {
             for (int64_t g = 0; g < p->desc.groups; g++)

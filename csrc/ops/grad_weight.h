@@ -28,9 +28,10 @@ struct fc_weight_blocking {
     int64_t stages, kh, kw;     /* kh and kw: taps of a stage */
     int64_t piece_rows, pieces; /* rows of the window of an item, items that this makes of them */
     int64_t run_step;
-    int64_t sums_stride;  /* elements of an item's sums */
-    int64_t row_elements; /* room for converted float16 */
-    size_t group_bytes;   /* packed operands and sums of all items, where chunks share them */
+    int64_t sums_stride; /* elements of an item's sums */
+    int64_t
+        row_elements; /* room for pixels that are converted, or collected, before they are packed */
+    size_t group_bytes; /* packed operands and sums of all items, where chunks share them */
     size_t thread_bytes;
 };
 
@@ -41,7 +42,7 @@ struct fc_weight_worker {
     const struct fc_weight_io *io;
     char *lanes, *spread, *sums; /* of a group */
     char *zeros, *tile, *own_sums;
-    float *row;
+    char *row;
     int shared; /* the packed operands belong to all threads */
     int64_t group;
     /* The chunk: images, and the output rows and columns of each. */

@@ -51,23 +51,23 @@ static void put_pixels(const struct fc_weight_worker *w, const struct fc_weight_
         put_channels(p, s, packed, at, 0, s->channels, src, channel, pixel, count);
         return;
     }
+    float *const row = (float *)w->row;
     const int64_t together = p->desc.channels_last ? s->channels : p->family->vl;
     int64_t some;
     for (int64_t i = 0; i < count; i += some) {
         some = fc_min(count - i, room / together);
         const char *from = src + i * pixel * half;
         if (p->desc.channels_last) {
-            fc_convert_pixels(p, from, pixel, some, s->channels, w->row);
-            put_channels(p, s, packed, at + i, 0, s->channels, (const char *)w->row, 1, s->channels,
-                         some);
+            fc_convert_pixels(p, from, pixel, some, s->channels, row);
+            put_channels(p, s, packed, at + i, 0, s->channels, w->row, 1, s->channels, some);
             continue;
         }
         for (int64_t c0 = 0; c0 < s->channels; c0 += together) {
             const int64_t channels = fc_min(together, s->channels - c0);
             for (int64_t c = 0; c < channels; c++)
                 fc_convert_pixels(p, from + (c0 + c) * channel * half, pixel, some, 1,
-                                  w->row + c * some);
-            put_channels(p, s, packed, at + i, c0, channels, (const char *)w->row, some, 1, some);
+                                  row + c * some);
+            put_channels(p, s, packed, at + i, c0, channels, w->row, some, 1, some);
         }
     }
 }
@@ -125,6 +125,46 @@ static void pack_columns(const struct fc_weight_worker *w, const char *row, int6
         put_pixels(w, s, packed, at + last, NULL, 0, 0, count - last);
 }
 
+/* Whether pixels of planes are collected before they are packed, so that neither strides nor the
+ * ends of rows break up the vectors. */
+static int collects(const fc_plan *p)
+{
+    return !p->desc.channels_last && p->desc.dtype != FC_FLOAT16 && p->desc.stride[1] <= 64;
+}
+
+/* As pack_tap: the pixels of some channels side by side, and these to their blocks. */
+static void collect_tap(const struct fc_weight_worker *w, const char *plane, int64_t top,
+                        int64_t left, int64_t begin, int64_t end, int64_t at)
+{
+    const fc_plan *p = w->p;
+    const fc_conv_desc *d = &p->desc;
+    const fc_array *x = &w->io->x;
+    const struct fc_weight_side *s = w->b->turned ? &w->b->lanes : &w->b->spread;
+    char *packed = w->b->turned ? w->lanes : w->spread;
+    const int64_t size = (int64_t)p->element_bytes, pixels = end - begin;
+    struct fc_slab slab = {.dst_channel = pixels,
+                           .src_channel = x->c,
+                           .src_pixel = 1,
+                           .stride = d->stride[1],
+                           .phases = 1};
+    for (int64_t c0 = 0; c0 < s->channels; c0 += p->family->vl) {
+        slab.channels = fc_min(p->family->vl, s->channels - c0);
+        for (int64_t q = begin; q < end; q += slab.width) {
+            const int64_t oh = q / p->ow, ow = q % p->ow, ih = oh * d->stride[0] + top;
+            const int64_t column = ow * d->stride[1] + left, first = fc_max(0, column);
+            slab.width = fc_min(end - q, p->ow - ow);
+            slab.dst = (char *)w->row + (q - begin) * size;
+            slab.left = first - column;
+            slab.src_width = d->w - first;
+            slab.src = plane && ih >= 0 && ih < d->h && first < d->w
+                           ? plane + (c0 * x->c + ih * x->h + first * x->w) * size
+                           : NULL;
+            p->family->slab(&slab);
+        }
+        put_channels(p, s, packed, at, c0, slab.channels, w->row, pixels, 1, pixels);
+    }
+}
+
 /* What the stage's tap saw at output pixels [begin, end) of an image. */
 static void pack_tap(const struct fc_weight_worker *w, int64_t image, int64_t begin, int64_t end,
                      int64_t at)
@@ -141,6 +181,10 @@ static void pack_tap(const struct fc_weight_worker *w, int64_t image, int64_t be
         const struct fc_weight_side *s = w->b->turned ? &w->b->lanes : &w->b->spread;
         put_pixels(w, s, w->b->turned ? w->lanes : w->spread, at, plane + begin * x->w * io_size,
                    x->c, x->w, end - begin);
+        return;
+    }
+    if (collects(p)) {
+        collect_tap(w, plane, top, left, begin, end, at);
         return;
     }
     int64_t count;
