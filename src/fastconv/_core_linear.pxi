@@ -162,7 +162,7 @@ cdef class LinearBase:
 
     cdef readonly LinearState _state
 
-    def _replace(self, LinearState state not None):
+    def _serve(self, LinearState state not None):
         self._state = state
 
     def __call__(self, x, /, *, out=None, residual=None):

@@ -7,17 +7,17 @@ takes them as they are, in dot products. With more, the packing of the convoluti
 
 from __future__ import annotations
 
-import copyreg
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from math import prod
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 
 from fastconv import _arguments
 from fastconv._arguments import FLOATS, Activation, Array
 from fastconv._core import LinearBase, LinearState, LocalPlan
+from fastconv._weights import Weighted, Weights
 from fastconv.conv import conv1d
 from fastconv.layers import Conv1d, Explanation
 
@@ -247,7 +247,7 @@ def _take_engine(
     ).T
 
 
-class Linear(LinearBase):
+class Linear(Weighted, LinearBase):
     """A dense layer with fixed weights: called with samples, it returns their weighted sums.
 
     It copies the weights and packs them, when first needed; where they are too many for the
@@ -317,67 +317,20 @@ class Linear(LinearBase):
         if weight.ndim != 2:
             raise ValueError(f"weight must have the axes (k, c), got shape {weight.shape}")
         self._activation = activation
-        self._set(weight, bias)
+        self._take(weight, bias)
 
-    def _set(self, weight: Array, bias: ArrayLike | None) -> None:
+    def _take(self, weight: Array, bias: ArrayLike | None) -> None:
         # It checks and copies the weights, and packs them when it is first called.
         conv = Conv1d(
             weight[..., np.newaxis], bias, channels_last=True, activation=self._activation
         )
-        self._replace(LinearState(conv.weight[..., 0], conv.bias, conv))
-
-    @property
-    def weight(self) -> Array:
-        """The weights, (k, c), read-only; `update` replaces them."""
-        return self._state.weight
-
-    @property
-    def bias(self) -> Array | None:
-        """The bias, (k,), read-only, or None; `update` replaces it."""
-        return self._state.bias
-
-    @property
-    def parameters(self) -> int:
-        """The number of parameters: weights and biases."""
-        state = self._state
-        return state.weight.size + (0 if state.bias is None else state.bias.size)
+        self._weights = Weights(conv.weight[..., 0], conv.bias, {})
+        self._serve(LinearState(self._weights.weight, conv.bias, conv))
 
     @property
     def receptive_field(self) -> tuple[int, ...]:
         """What an output sees of the input: all its features."""
         return (self.weight.shape[1],)
-
-    def update(self, weight: ArrayLike, bias: ArrayLike | None = None) -> None:
-        """Replace the weights and the bias.
-
-        A call that another thread has begun ends with the old ones.
-
-        Parameters
-        ----------
-        weight : array_like, (k, c)
-            Of the shape and dtype of the weights until now.
-        bias : array_like, (k,), optional
-            The new bias; without it there is none from now on.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the weights or the bias do not fit; nothing has changed then.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from fastconv import Linear
-        >>> layer = Linear(np.ones((1, 2)))
-        >>> layer.update([[2.0, 0.0]], [1.0])
-        >>> layer([3.0, 5.0])
-        array([7.])
-        """
-        weight, dtype = _arguments.as_array("weight", weight, FLOATS)
-        _arguments.same_dtype("weight", dtype, "this Linear", self._dtype)
-        if weight.shape != self.weight.shape:
-            raise ValueError(f"weight has shape {weight.shape}, it must be {self.weight.shape}")
-        self._set(weight, bias)
 
     def explain(self, input_shape: Sequence[SupportsIndex]) -> Explanation:
         """Tell what a call with samples of the given shape does, without doing it.
@@ -424,26 +377,7 @@ class Linear(LinearBase):
         )
 
     def __repr__(self) -> str:
-        state = self._state  # read once: update() may replace it at any time
-        bias = None if state.bias is None else f"<{self._dtype} {state.bias.shape}>"
-        return (
-            f"{type(self).__name__}(weight=<{self._dtype} {state.weight.shape}>, bias={bias}, "
-            f"activation={self._activation!r})"
-        )
-
-    # Packed weights belong to one process and one CPU: a pickle does not hold them.
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return copyreg.__newobj__, (type(self),), self.__getstate__()  # type: ignore[attr-defined]
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = self._state
-        return vars(self) | {"_weights": (state.weight, state.bias)}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        weights = state.pop("_weights")
-        vars(self).update(state)
-        self._set(*weights)
+        return self._describe(activation=self._activation)
 
     def _general(self, x: ArrayLike, out: Array | None, residual: ArrayLike | None) -> Array:
         """Serve a call that is not exactly like the last one; the base class serves those."""
