@@ -10,7 +10,7 @@ import pytest
 
 import child
 import fastconv
-from fastconv import _core, _plans, _pooling
+from fastconv import _core, _plans, _pooling, grad
 
 CHURN = """
 import random, threading
@@ -120,6 +120,8 @@ CALLS = {
     "channels_last": lambda x, w: fastconv.conv2d(x[:, :8, :, :8], w, channels_last=True),
     "float16": lambda x, w: fastconv.conv2d(x.astype(np.float16), w.astype(np.float16)),
     "object": lambda x, w: fastconv.Conv2d(w, padding=1)(x),
+    "weights": lambda x, w: grad.conv2d_weight(x, w.shape, x[:, :, 2:, 2:]),
+    "depthwise weights": lambda x, w: grad.conv2d_weight(x, (8, 1, 3, 3), x, padding=1, groups=8),
     "max_pool2d": lambda x, w: fastconv.max_pool2d(x, 3, 2, 1, return_indices=True)[0],
     "avg_pool2d": lambda x, w: fastconv.avg_pool2d(x, 3, 2, 1),
     "global_avg_pool2d": lambda x, w: fastconv.global_avg_pool2d(x),
@@ -130,6 +132,7 @@ CALLS = {
 def forget_plans():
     """Empty the caches of plans, so that the next call allocates its own."""
     _plans._plan.cache_clear()
+    _plans._weight_plan.cache_clear()
     _pooling._plan.cache_clear()
     _pooling._recent.clear()
 
