@@ -26,7 +26,7 @@ from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from image_sets import Data, Floats, Labels, load
@@ -377,7 +377,7 @@ def main(arguments: list[str] | None = None) -> int:
     steps = -(-len(data.images) // recipe.batch)
     with asked_to_stop() as asked, bars(recipe.epochs, steps) as show:
         train(network, data, recipe, rng, show, asked)
-    weights = {name: values for name, values, _ in parameters(network)}
+    weights: dict[str, Any] = {name: values for name, values, _ in parameters(network)}
     if asked.is_set():
         print("stopped early")
     np.savez(options.output, **weights)
