@@ -21,6 +21,7 @@
 #include "ops/parallel.h"
 #include "ops/target.h"
 #include "ops/weights.h"
+#include "simd/target.h"
 
 /* What a core may hope to find in L3, which is shared: with 20 MB here F(4, 3) was chosen for 192
  * to 384 channels at 7x7, whose 10 MB of weights took 3.5 times as long as the 5 MB of F(2, 3). */
@@ -180,7 +181,7 @@ static void pack_row(const struct fc_weights *w, size_t size)
 static void pack_transposed(const fc_plan *p, const char *weight, int64_t group, int64_t k0,
                             struct fc_weights *w)
 {
-    enum { GATHERED = 4096 };
+    enum { GATHERED = 4096, AHEAD = 4 }; /* input channels, which are pages apart */
     double gathered[GATHERED];
     const int64_t size = (int64_t)p->element_bytes, window = p->taps / p->desc.cg;
     if (turned(p)) {
@@ -188,6 +189,9 @@ static void pack_transposed(const fc_plan *p, const char *weight, int64_t group,
         w->place_step = -1;
         for (int64_t c = 0; c < p->desc.cg; c++) {
             w->src = weight + ((group * p->desc.cg + c) * p->kg + k0) * window * size;
+            if (c + AHEAD < p->desc.cg)
+                for (int64_t at = 0; at < w->channels * window * size; at += 64)
+                    FC_PREFETCH_L1((const char *)w->src + AHEAD * p->kg * window * size + at);
             w->place = p->place + (c + 1) * window - 1;
             if (window == 1)
                 pack_row(w, p->element_bytes);
