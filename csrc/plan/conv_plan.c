@@ -294,9 +294,11 @@ static struct fc_conv_io io_of(const fc_plan *p, const fc_array *input, const vo
                                const fc_array *residual, const fc_array *output)
 {
     const fc_conv_desc *d = &p->desc;
+    static const fc_array none;
+    /* Without data its strides may be anything; drivers multiply by them all the same. */
     struct fc_conv_io io = {.x = *input,
                             .y = *output,
-                            .residual = *residual,
+                            .residual = residual->data ? *residual : none,
                             .bias = bias,
                             .scratch_bytes = p->scratch_bytes,
                             .threads = fc_threads_for(p->seconds)};
