@@ -264,10 +264,9 @@ static int64_t weight_elements(const fc_plan *p)
     return d->k * d->cg * d->taps[0].size * d->taps[1].size * d->taps[2].size;
 }
 
-fc_status fc_plan_pack(const fc_plan *p, const void *weight, void *packed, fc_error *error)
+static fc_status pack(const fc_plan *p, const void *weight, void *packed, int threads,
+                      fc_error *error)
 {
-    const double seconds = (double)p->desc.k * (double)p->taps * p->algorithm->pack_seconds;
-    const int threads = fc_threads_for(seconds);
     if (p->desc.dtype != FC_FLOAT16) {
         p->algorithm->pack(p, weight, packed, threads);
         return FC_OK;
@@ -281,6 +280,12 @@ fc_status fc_plan_pack(const fc_plan *p, const void *weight, void *packed, fc_er
     p->algorithm->pack(p, converted, packed, threads);
     fc_memory_give(converted);
     return FC_OK;
+}
+
+/* By one thread: a server that packs its weights and then forks must not have used OpenMP. */
+fc_status fc_plan_pack(const fc_plan *p, const void *weight, void *packed, fc_error *error)
+{
+    return pack(p, weight, packed, 1, error);
 }
 
 static fc_status no_scratch(size_t bytes, fc_error *error)
@@ -343,8 +348,9 @@ fc_status fc_plan_run_once(const fc_plan *p, const fc_array *input, const void *
     if (block) {
         io.weight = weight;
     } else {
+        const double seconds = (double)p->desc.k * (double)p->taps * p->algorithm->pack_seconds;
         io.packed = io.scratch + own;
-        status = fc_plan_pack(p, weight, io.scratch + own, error);
+        status = pack(p, weight, io.scratch + own, fc_threads_for(seconds), error);
     }
     if (!status)
         p->algorithm->run(p, &io);
