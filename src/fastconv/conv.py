@@ -293,7 +293,7 @@ def _convolve(
         bias = _arguments.operand("bias", bias, weight.shape[:1], dtype)
     return run(
         plan,
-        _arguments.contiguous(weight),
+        weight,
         x,
         dtype,
         bias,
@@ -328,7 +328,7 @@ def run(
         x = _arguments.rows(x)
         plan.run(
             x,
-            weights,
+            weights if isinstance(weights, Packed) else _arguments.contiguous(weights),
             None if bias is None else _arguments.contiguous(bias),
             None if residual is None else _arguments.rows(residual),
             result,
