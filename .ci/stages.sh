@@ -107,7 +107,9 @@ stage_levels() {
     local already
     already=$(with levels "$python" -c 'import fastconv; print(fastconv.config()["level"])')
     echo "$already: run by the README's command"
-    at_each_level level levels
+    # These sweep all levels by themselves.
+    at_each_level level levels --ignore=tests/test_levels.py --ignore=tests/test_grad_weight.py \
+        --ignore=tests/test_guard_pages.py
     with levels "$python" -m pytest -q -p no:cacheprovider --benchmark-disable benchmarks -k lenet5
 }
 
