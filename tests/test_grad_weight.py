@@ -326,5 +326,5 @@ def test_plan_checks_its_arrays(rng):
     ]:
         with pytest.raises(ValueError, match="must"):
             plan.run(*arrays)
-    with pytest.raises(ValueError, match="no way 'direct'"):
+    with pytest.raises(ValueError, match="algorithm 'direct' is not one of auto, tiles, planes"):
         weight_plan(case, "float32", way="direct")

@@ -115,8 +115,8 @@ struct fc_pool_plan {
     int64_t item_planes;          /* planes of one item that go together */
     size_t element_bytes, io_bytes;
     const struct fc_kernels *kernels;
-    const struct fc_family *family; /* NULL for integers */
-    double seconds;
+    const struct fc_family *family;  /* NULL for integers */
+    double seconds, index_seconds;   /* without and with indices */
     size_t line_bytes, joined_bytes; /* parts of the scratch */
     size_t scratch_bytes;
 };

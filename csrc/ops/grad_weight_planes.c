@@ -9,8 +9,8 @@
  *   for item: some input channels                                           (parallel, claimed)
  *       for image: for band of output rows: for plane of the window
  *           pack the band's input rows
- *           for channel: for output channel that sees it: for FC_CORRELATED taps: the sums over the
- * band write the sums out */
+ *           for channel, output channel that sees it, FC_CORRELATED taps: sums over the band
+ *       write the sums out */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

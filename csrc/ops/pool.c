@@ -386,7 +386,7 @@ void fc_pool_run(const fc_pool_plan *p, const fc_array *x, const fc_array *y, in
     const int64_t row_blocks = fc_ceil_div(p->out[1], p->item_rows);
     const int64_t col_blocks = fc_ceil_div(p->out[2], p->item_cols);
     const int64_t items = d->n * channels * p->out[0] * row_blocks * col_blocks;
-    const int64_t claim = fc_claim(p->seconds, items, threads);
+    const int64_t claim = fc_claim(indices ? p->index_seconds : p->seconds, items, threads);
     (void)claim;
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {

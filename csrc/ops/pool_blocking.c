@@ -170,6 +170,7 @@ void fc_pool_prepare(fc_pool_plan *p)
         taps *= (double)fc_min(d->kernel[i] + p->adaptive[i], d->size[i]);
     }
     const double bytes = (double)p->io_bytes * images * (in + out);
-    p->seconds = p->path == FC_POOL_WINDOWS ? images * out * taps * 1.0e-9
+    p->index_seconds = images * out * taps * 1.0e-9;
+    p->seconds = p->path == FC_POOL_WINDOWS ? p->index_seconds
                                             : bytes / 15e9 + images * out * taps * 0.05e-9;
 }

@@ -361,9 +361,15 @@ fc_status fc_plan_run_once(const fc_plan *p, const fc_array *input, const void *
 uint64_t fc_plan_packing(const fc_plan *p)
 {
     /* FNV-1a (Fowler, Noll, Vo) over all that decides the packed bytes. */
-    const int64_t parts[] = {(int64_t)p->level,        (int64_t)p->element_bytes,
-                             (int64_t)p->packed_bytes, p->packed_channels,
-                             p->desc.channels_last,    p->desc.transposed};
+    const int64_t parts[] = {(int64_t)p->level,
+                             (int64_t)p->element_bytes,
+                             (int64_t)p->packed_bytes,
+                             p->packed_channels,
+                             p->desc.channels_last,
+                             p->desc.transposed,
+                             p->desc.depth.kernel,
+                             p->desc.kh,
+                             p->desc.kw};
     const unsigned char *bytes = (const unsigned char *)parts;
     const uint64_t prime = 0x100000001b3u;
     uint64_t hash = 0xcbf29ce484222325u;

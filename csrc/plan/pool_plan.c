@@ -155,7 +155,7 @@ fc_status fc_pool_plan_run(const fc_pool_plan *p, const fc_array *input, const f
     fc_array x = *input, y = *output;
     fc_settle(&x, d->c, d->size[2], d->channels_last);
     fc_settle(&y, d->c, p->out[2], d->channels_last);
-    const int threads = fc_threads_for(p->seconds);
+    const int threads = fc_threads_for(indices ? p->index_seconds : p->seconds);
     char *scratch;
     const fc_status status = take_scratch(threads, p->scratch_bytes, &scratch, error);
     if (status)
@@ -172,9 +172,10 @@ fc_status fc_pool_plan_spread(const fc_pool_plan *p, const void *output, void *i
     const int64_t size = d->size[0] * d->size[1] * d->size[2];
     if (d->kind != FC_POOL_AVG)
         return fc_fail(error, FC_INVALID, "only the gradient of averages is spread");
-    memset(input, 0, (size_t)(d->n * d->c * size) * p->io_bytes);
-    if (nothing(p))
+    if (nothing(p)) {
+        memset(input, 0, (size_t)(d->n * d->c * size) * p->io_bytes);
         return FC_OK;
+    }
     const int threads = fc_threads_for(fc_spread_seconds(p));
     char *scratch;
     const fc_status status = take_scratch(threads, fc_spread_bytes(p), &scratch, error);

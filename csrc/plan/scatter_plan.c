@@ -13,13 +13,14 @@ static fc_status check_indices(const fc_scatter_desc *d, const int64_t *indices,
     const uint64_t allowed = (uint64_t)(d->size - least);
     int wrong = 0;
     for (int64_t i = 0; i < count; i++)
-        wrong |= (uint64_t)(indices[i] - least) >= allowed;
+        wrong |= (uint64_t)indices[i] - (uint64_t)least >= allowed;
     for (int64_t i = 0; wrong && i < count; i++)
         if (indices[i] < least || indices[i] >= d->size)
             return fc_fail(error, FC_INVALID,
-                           "indices must be at least 0 and below %lld, the positions of the "
-                           "unpooled image, got %lld",
-                           (long long)d->size, (long long)indices[i]);
+                           "indices must be %s and below %lld, the positions of the unpooled "
+                           "image, got %lld",
+                           least ? "-1, for none, or at least 0" : "at least 0", (long long)d->size,
+                           (long long)indices[i]);
     return FC_OK;
 }
 

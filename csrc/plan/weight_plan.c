@@ -29,7 +29,11 @@ static fc_status choose(fc_weight_plan *plan, const char *name, fc_error *error)
         memcpy(p->work, work, sizeof work);
     }
     if (!plan->way)
-        return fc_fail(error, FC_UNSUPPORTED, "no way '%.40s' to compute this gradient", name);
+        return fc_fail(error, FC_UNSUPPORTED,
+                       "algorithm '%.40s' is not one of auto, tiles, planes, or cannot serve %lld "
+                       "input and %lld output channels a group",
+                       name, (long long)p->desc.cg, (long long)p->kg);
+    snprintf(p->why, sizeof p->why, "estimated %.3g ms on one thread", p->seconds * 1e3);
     return FC_OK;
 }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from operator import gt
 from typing import Literal, SupportsIndex, TypeAlias
 
 import numpy as np
@@ -86,6 +87,9 @@ def _new_plan(
         steps = kernel if stride is None else _arguments.per_axis("stride", stride, axes)
         spread = _arguments.per_axis("dilation", dilation, axes)
         pads = _pads(padding, kernel, steps, spread)
+        # What torch refuses in three axes alone: windows that need the padding to fit.
+        if kind == "avg" and axes == 3 and any(map(gt, kernel, sizes)):
+            raise ValueError(f"kernel_size {kernel} must not exceed the volume's size {sizes}")
     ceil = _arguments.flag("ceil_mode", ceil_mode)
     counted = _arguments.flag("count_include_pad", count_include_pad)
     form = kernel, steps, pads, spread, ceil, counted, divisor
@@ -198,17 +202,7 @@ def avg_pool(
         divisor=divisor,
         channels_last=channels_last,
     )
-    if axes == 3:
-        _check_volume(kernel_size, plan)
     return run(plan, x, dtype, out)[0]
-
-
-def _check_volume(kernel_size: Pair, plan: PoolPlan) -> None:
-    """Refuse what torch refuses in three axes alone: windows that need the padding to fit."""
-    kernel = _arguments.per_axis("kernel_size", kernel_size, 3)
-    sizes = plan.sizes
-    if any(window > size for window, size in zip(kernel, sizes, strict=True)):
-        raise ValueError(f"kernel_size {kernel} must not exceed the volume's size {sizes}")
 
 
 def divisor_of(value: SupportsIndex | None) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from itertools import product
+from itertools import groupby, product
 from math import prod
 from typing import Any, NamedTuple
 
@@ -39,7 +39,7 @@ class Phase(NamedTuple):
 def axis_phases(
     size: int, out_size: int, kernel: int, stride: int, before: int, dilation: int
 ) -> list[Phase]:
-    """Return the phases of an axis: of `out_size` outputs from `size` inputs.
+    """Return the phases of an axis that see any input: of `out_size` outputs from `size` inputs.
 
     Output o sums over the taps t and inputs i with ``o = i * stride + t * dilation - before``.
     """
@@ -48,14 +48,19 @@ def axis_phases(
     phases = []
     for first in range(min(stride, out_size)):
         # The first tap whose input is a whole position; every step-th tap after it has one as well.
-        taps = range(0)
-        for tap in range(min(step, kernel)):
-            if (first + before - tap * dilation) % stride == 0:
-                taps = range(tap, kernel, step)
+        at = next(
+            (t for t in range(min(step, kernel)) if not (first + before - t * dilation) % stride),
+            None,
+        )
+        if at is None:
+            continue
+        taps = range(at, kernel, step)
         reach = (len(taps) - 1) * spread
-        begin = (first + before - taps.start * dilation) // stride  # the input of the first tap
+        begin = (first + before - at * dilation) // stride  # the input of the first tap
         count = -(-(out_size - first) // stride)
-        phases.append(Phase(first, taps[::-1], int(spread), reach - begin, begin + count - size))
+        phase = Phase(first, taps[::-1], int(spread), reach - begin, begin + count - size)
+        if size > max(-phase.before, 0) + max(-phase.after, 0):
+            phases.append(phase)
     return phases
 
 
@@ -66,11 +71,6 @@ class Part(NamedTuple):
     inputs: tuple[slice, ...]  # what it sees of the input
     taps: tuple[range, ...]
     layer: Layer
-
-    @property
-    def empty(self) -> bool:
-        """Whether its outputs see no input."""
-        return any(len(taps) == 0 for taps in self.taps)
 
     def plan(
         self, shape: tuple[int, ...], weight_shape: tuple[int, ...], *, one_shot: bool = False
@@ -85,11 +85,9 @@ class Part(NamedTuple):
         return plan_for("x", shape, ordinary, self.layer, one_shot=one_shot, taps=taps)
 
 
-@lru_cache(maxsize=512)  # as many as there are plans
-def parts_of(
+def _parts_of(
     sizes: tuple[int, ...], out_sizes: tuple[int, ...], kernel: tuple[int, ...], layer: Layer
 ) -> tuple[Part, ...]:
-    """Return the parts of a transposed convolution whose geometry `layer` states."""
     befores = layer.padding[::2]
     along = map(axis_phases, sizes, out_sizes, kernel, layer.stride, befores, layer.dilation)
     parts = []
@@ -98,7 +96,7 @@ def parts_of(
         part = Part(
             tuple(slice(p.first, None, s) for p, s in zip(phases, layer.stride, strict=True)),
             tuple(
-                slice(max(-p.before, 0), max(size - max(-p.after, 0), 0))
+                slice(max(-p.before, 0), size - max(-p.after, 0))
                 for p, size in zip(phases, sizes, strict=True)
             ),
             tuple(p.taps for p in phases),
@@ -108,11 +106,24 @@ def parts_of(
                 dilation=tuple(p.dilation for p in phases),
             ),
         )
-        # Inputs may all be left out, too.
-        if any(axis.stop <= axis.start for axis in part.inputs):
-            part = part._replace(taps=(range(0),) * len(phases))
         parts.append(part)
     return tuple(parts)
+
+
+_few_parts_of = lru_cache(maxsize=512)(_parts_of)  # as many as there are plans
+# Parts of one convolution that are kept: strides of 8 along two axes have as many.
+_PARTS_KEPT = 64
+
+
+def parts_of(
+    sizes: tuple[int, ...], out_sizes: tuple[int, ...], kernel: tuple[int, ...], layer: Layer
+) -> tuple[Part, ...]:
+    """Return the parts of a transposed convolution whose geometry `layer` states.
+
+    Outputs that see no input are in none.
+    """
+    few = prod(layer.stride) <= _PARTS_KEPT
+    return (_few_parts_of if few else _parts_of)(sizes, out_sizes, kernel, layer)
 
 
 # Bytes up to which an image with the zeros of a stride between its pixels is cheaper than phases,
@@ -127,13 +138,13 @@ def spread(x: Array, weight: Array, layer: Layer) -> tuple[Array, Layer]:
     Others come back as they are, as do weights that make something other than zero of a zero.
     """
     _, c, sizes = _arguments.image("x", x.shape, len(layer.stride), layer.channels_last)
-    if max(layer.stride) == 1 or layer.groups != c or not np.isfinite(weight).all():
+    if max(layer.stride) == 1 or layer.groups != c:
         return x, layer
     wide = [(size - 1) * step + 1 for size, step in zip(sizes, layer.stride, strict=True)]
     shape = list(x.shape)
     first = x.ndim - len(wide) - layer.channels_last
     shape[first : first + len(wide)] = wide
-    if prod(shape) * x.itemsize > _SPREAD_BYTES:
+    if prod(shape) * x.itemsize > _SPREAD_BYTES or not np.isfinite(weight).all():
         return x, layer
     spaced = np.zeros(shape, x.dtype.newbyteorder("="))
     steps = tuple(slice(None, None, step) for step in layer.stride)
@@ -169,20 +180,20 @@ def transpose(
     if bias is not None:
         bias = _arguments.contiguous(bias)
     parts = parts_of(sizes, out_sizes, weight.shape[2:], layer)
+    if len(parts) < prod(map(min, layer.stride, out_sizes)):
+        # Which may be the residual itself, of which the parts have yet to be added.
+        residual = None if residual is None else residual.copy()
+        write_constant(layer, bias, residual, result)
     # Columns that are a stride apart are no row that kernels can write: the phases of the last axis
     # go to arrays of their own, and from there to the rows of the result.
     woven = 1 if layer.channels_last else min(layer.stride[-1], out_sizes[-1])
-    for first in range(0, len(parts), woven):
+    for rows, members in groupby(parts, key=lambda part: part.where[:-1]):
         phases = []
-        for part in parts[first : first + woven]:
+        for part in members:
             where = spatial(part.where, layer.channels_last)
             view = result[where]
             into = _arguments.target(view if woven == 1 else None, view.shape, layer.dtype)
             added = None if residual is None else residual[where]
-            phases.append(into)
-            if part.empty:
-                write_constant(part.layer, bias, added, into)
-                continue
             seen = _arguments.rows(x[spatial(part.inputs, layer.channels_last)])
             plan = part.plan(seen.shape, weight.shape, one_shot=packed_for is None)
             plan.run(
@@ -192,17 +203,18 @@ def transpose(
                 None if added is None else _arguments.rows(added),
                 into,
             )
-        rows = result[spatial((*parts[first].where[:-1], slice(None)), layer.channels_last)]
-        if 1 < woven <= MOST_WOVEN:
-            interleave(phases, rows, axes)
+            phases.append((into, view))
+        if 1 < woven == len(phases) <= MOST_WOVEN:
+            whole = result[spatial((*rows, slice(None)), layer.channels_last)]
+            interleave([into for into, _ in phases], whole, axes)
         else:
-            for f, into in enumerate(phases):
-                _arguments.delivered(into, rows if woven == 1 else rows[..., f::woven])
+            for into, view in phases:
+                _arguments.delivered(into, view)
 
 
-def write_constant(layer: Layer, bias: Array | None, residual: Array | None, view: Array) -> None:
-    """Write outputs that see no input: bias and residual alone."""
-    sums = np.zeros(view.shape, view.dtype.newbyteorder("="))
+def write_constant(layer: Layer, bias: Array | None, residual: Array | None, result: Array) -> None:
+    """Write what outputs are that see no input: bias and residual alone."""
+    sums = np.zeros(result.shape, "float32" if layer.dtype == "float16" else layer.dtype)
     if bias is not None:
         axes = len(layer.stride)
         sums += bias if layer.channels_last else bias.reshape(-1, *[1] * axes)
@@ -210,4 +222,5 @@ def write_constant(layer: Layer, bias: Array | None, residual: Array | None, vie
         sums += residual
     flat = sums.reshape(-1)
     activate(flat, layer.activation, flat)
-    view[...] = sums
+    with np.errstate(over="ignore"):
+        result[...] = sums

@@ -337,5 +337,5 @@ def _conv_bias(axes: int, grad_output: ArrayLike, channels_last: bool) -> Array:
         grad_output.reshape(shape), plane, divisor_override=1, channels_last=channels_last
     )
     with np.errstate(over="ignore"):  # of a sum that its dtype cannot hold: infinity
-        total: Array = sums.reshape(n, k).sum(axis=0).astype(dtype, copy=False)
+        total: Array = sums.reshape(n, k).sum(axis=0, dtype=np.float64).astype(dtype, copy=False)
     return total
