@@ -306,3 +306,10 @@ def test_giants_are_refused_at_once():
     ):
         with pytest.raises((MemoryError, ValueError)):
             call()
+
+
+def test_a_mean_over_no_weight_is_not_a_number_with_smoothing_either():
+    x, weight = np.array([[1.0, 2.0]]), np.array([0.0, 1.0])
+    form = {"weight": weight, "label_smoothing": 0.1}
+    assert np.isnan(fastconv.cross_entropy(x, [0], **form))
+    assert np.isnan(grad.cross_entropy(x, 1.0, [0], **form)).all()

@@ -217,6 +217,11 @@ class Loss(NamedTuple):
         )
         return weights if self.counted is None else np.where(self.counted, weights, 0)
 
+    def divided_by(self) -> np.float64:
+        """Return the divisor of a mean: NaN where that would be 0, whatever is divided."""
+        assert self.divisor is not None
+        return np.float64(self.divisor or np.nan)
+
     def smoothed(self) -> Array:
         """Return what smoothing adds to share times weight of all classes, (n, c, p) or alike."""
         c = self.logits.shape[1]
@@ -383,7 +388,7 @@ def cross_entropy(
     with np.errstate(all="ignore"):
         losses = _losses(loss)
         if loss.divisor is not None:
-            losses = losses.sum(dtype=np.float64) / np.float64(loss.divisor)
+            losses = losses.sum(dtype=np.float64) / loss.divided_by()
         result: Array = np.asarray(losses).reshape(shape).astype(loss.dtype)
     return _arguments.delivered(result, out)
 

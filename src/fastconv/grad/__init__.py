@@ -1,7 +1,9 @@
 """Gradients of the operators, under the names of ``torch.nn.grad`` where it has them.
 
 A gradient takes what its operator takes, and `grad_output`, the gradient with respect to the
-operator's result; it returns that with respect to an input or the weights, as the name says.
+operator's result; it returns that with respect to an input or the weights, as the name says. Where
+the values of the input do not matter, as for convolution and averages, its shape takes their place
+(``input_size``).
 Those of elementwise operators, softmax and normalisation have the operator's name and take its
 input, `grad_output`, and the operator's other arguments.
 """

@@ -110,7 +110,7 @@ def linear_weight(x: ArrayLike, grad_output: ArrayLike, *, out: Array | None = N
     if not x.ndim or grad_output.shape[:batch] != x.shape[:-1] or len(rows) > 1:
         raise ValueError(
             f"grad_output has shape {grad_output.shape}, for an input of shape {x.shape} it must "
-            f"be {(*x.shape[:-1], 'k')} or {x.shape[:-1]}"
+            f"be {x.shape[:-1]} or have one more axis"
         )
     k, c = rows[0] if rows else 1, x.shape[-1]
     shape = (*rows, c)

@@ -80,13 +80,15 @@ def locally_connected2d_input(
     grads = layer.gradients(grad_output, "weight")
     if out is not None:
         _arguments.check_out(out, shape, dtype, {"weight": weight, "grad_output": grads})
-    columns = np.matmul(
-        layer.by_pixel(grads),
-        weight.astype(layer.wide, copy=False).reshape(layer.pixels, *layer.matrix),
-    ).reshape(*layer.out, layer.n, layer.c, *layer.kernel)
+    with np.errstate(all="ignore"):
+        columns = np.matmul(
+            layer.by_pixel(grads),
+            weight.astype(layer.wide, copy=False).reshape(layer.pixels, *layer.matrix),
+        ).reshape(*layer.out, layer.n, layer.c, *layer.kernel)
     image = np.zeros((layer.n, layer.c, *layer.plane), layer.wide)
-    for (p, q), positions, pixels in layer.taps():
-        image[:, :, *pixels] += columns[*positions, ..., p, q].transpose(2, 3, 0, 1)
+    with np.errstate(all="ignore"):
+        for (p, q), positions, pixels in layer.taps():
+            image[:, :, *pixels] += columns[*positions, ..., p, q].transpose(2, 3, 0, 1)
     return _deliver(layer.from_nchw(image), dtype, out)
 
 
@@ -149,7 +151,8 @@ def locally_connected2d_weight(
     for (p, q), positions, pixels in layer.taps():
         columns[*positions, ..., p, q] = image[:, :, *pixels].transpose(2, 3, 0, 1)
     matrices = columns.reshape(layer.pixels, layer.n, layer.matrix[1])
-    result = np.matmul(layer.by_pixel(grads).swapaxes(1, 2), matrices)
+    with np.errstate(all="ignore"):
+        result = np.matmul(layer.by_pixel(grads).swapaxes(1, 2), matrices)
     return _deliver(result.reshape(shape), dtype, out)
 
 

@@ -210,7 +210,7 @@ def cross_entropy(
         gradient = (
             gradient.reshape(n, p)
             if loss.divisor is None
-            else np.broadcast_to(gradient / loss.divisor, (n, p))
+            else np.broadcast_to(gradient / loss.divided_by(), (n, p))
         )
         result = _shares(loss.logits, 1)
         if loss.shares is not None:
