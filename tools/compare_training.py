@@ -49,7 +49,8 @@ def with_torch(network, data, recipe, rng, ended):
     )
     values = (torch.from_numpy(values.copy()) for _, values, _ in example.parameters(network))
     model.load_state_dict(dict(zip(model.state_dict(), values, strict=True)))
-    optimizer = torch.optim.SGD(model.parameters(), recipe.rate, recipe.momentum)
+    # Fused is the faster form of it.
+    optimizer = torch.optim.SGD(model.parameters(), recipe.rate, recipe.momentum, fused=True)
     images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
     n = len(images)
     steps = -(-n // recipe.batch)
