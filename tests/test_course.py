@@ -99,6 +99,29 @@ def test_a_bottleneck_mixes_channels_only(rng):
     np.testing.assert_allclose(y, mixed, rtol=0, atol=1e-3)
 
 
+def test_parameters_of_a_layer():
+    """Ten filters of 5x5 with stride 1 and padding 2 on 32x32x3: 76 numbers each."""
+    weight, bias = np.ones((10, 3, 5, 5), np.float32), np.ones(10, np.float32)
+    conv = fastconv.Conv2d(weight, bias, padding=2)
+    assert conv(np.ones((3, 32, 32), np.float32)).shape == (10, 32, 32)
+    assert conv.parameters == 760
+    assert conv.receptive_field == (5, 5)
+
+
+def test_pooling_along_depth():
+    """The ksize (1, 1, 1, 3) of TensorFlow: windows of three channels at each pixel."""
+    x = np.array([[[3, 0]], [[1, 5]], [[2, 4]], [[7, 1]], [[0, 9]], [[6, 8]]], np.float32)
+    assert fastconv.max_pool_channels(x, 3).tolist() == [[[3, 5]], [[7, 9]]]
+
+
+def test_probabilities_of_a_classifier():
+    scores = np.array([[1, 2, 3], [2, 2, 2]], np.float64)
+    shares = fastconv.softmax(scores, 1)
+    np.testing.assert_allclose(shares.sum(1), 1, rtol=1e-15)
+    np.testing.assert_allclose(shares[0], [0.09003057, 0.24472847, 0.66524096], atol=1e-8)
+    np.testing.assert_allclose(fastconv.cross_entropy(scores[1:], [0]), np.log(3), rtol=1e-15)
+
+
 def test_pooling_of_a_small_map():
     x = np.array([[[1, 1, 2, 4], [5, 6, 7, 8], [3, 2, 1, 0], [1, 2, 3, 4]]], np.float32)
     assert fastconv.max_pool2d(x, 2).tolist() == [[[6, 8], [3, 4]]]

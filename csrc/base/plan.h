@@ -16,8 +16,8 @@ struct fc_conv_io {
     const void *weight; /* as it comes, in place of packed: see fc_algorithm.block_bytes */
     const void *bias;   /* (k) in the plan's dtype, or NULL */
     char *scratch;      /* threads * scratch_bytes, 64-byte aligned */
-    size_t
-        scratch_bytes; /* one thread's: the plan's, and block_bytes where weights are not packed */
+    /* One thread's: the plan's, and block_bytes where weights are not packed. */
+    size_t scratch_bytes;
     int threads;
 };
 

@@ -27,9 +27,6 @@
  * to 384 channels at 7x7, whose 10 MB of weights took 3.5 times as long as the 5 MB of F(2, 3). */
 static const double L3_BYTES = 8 << 20;
 
-/* Multiply-adds that are under way at once: two a cycle, each taking four. */
-static const double CHAINS_LEAST = 8;
-
 /* A pixel by itself, in vectors of pixels: its loads of the weights come from L2.  With it the 49
  * of 7x7 take 0.90 of the time that they took with a lone vector (seven layers on Zen 3). */
 static const double SINGLE_FACTOR = 0.6;
@@ -261,8 +258,8 @@ double fc_tile_multiplies(const fc_plan *p, double pixels)
     const double tiles = ceil(pixels / (double)f->mr);
     const int64_t channels = fc_tile_channels(p), rest = channels % f->nr;
     const double each = pixels / tiles / (double)f->vl;
-    return tiles * ((double)(channels / f->nr) * fmax(each * (double)f->nr, CHAINS_LEAST) +
-                    (rest ? fmax(each * (double)rest, CHAINS_LEAST) : 0));
+    return tiles * ((double)(channels / f->nr) * fmax(each * (double)f->nr, FC_CHAINS_LEAST) +
+                    (rest ? fmax(each * (double)rest, FC_CHAINS_LEAST) : 0));
 }
 
 void fc_weights_count(const fc_plan *p, double bytes, double passes, double work[FC_WORK_COUNT])

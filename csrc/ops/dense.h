@@ -77,6 +77,9 @@ void fc_weights_count(const fc_plan *plan, double bytes, double passes, double w
 /* Lines that go into one tile where a line is no longer than that. */
 int64_t fc_tile_rows(const fc_plan *plan, int64_t lines, int64_t line_pixels);
 
+/* Multiply-adds that are under way at once: two a cycle, each taking four. */
+#define FC_CHAINS_LEAST 8.0
+
 /* Seconds of fc_dense_pack_weights for an element: a transpose, 0.15 to 1 ns on Zen 5. */
 #define FC_DENSE_PACK_SECONDS 0.6e-9
 

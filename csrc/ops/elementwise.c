@@ -8,9 +8,6 @@
  * alike whatever the number of threads, and little enough for three arrays of it to fit into L2. */
 enum { CHUNK = 16384 };
 
-/* Elements of float16 that are computed together: 1 KB of floats for each array stays in L1. */
-enum { HALVES = 256 };
-
 /* n elements from `first` on. */
 static void run_range(const struct fc_elementwise *e, const struct fc_act *act, int64_t first,
                       int64_t n)
@@ -19,9 +16,9 @@ static void run_range(const struct fc_elementwise *e, const struct fc_act *act, 
         const uint16_t *x = (const uint16_t *)e->x + first, *g = e->g;
         uint16_t *y = (uint16_t *)e->y + first;
         const struct fc_family *f = e->kernels->f32;
-        float block[HALVES], g_block[HALVES];
-        for (int64_t i = 0; i < n; i += HALVES) {
-            const int64_t m = fc_min(HALVES, n - i);
+        float block[FC_HALVES], g_block[FC_HALVES];
+        for (int64_t i = 0; i < n; i += FC_HALVES) {
+            const int64_t m = fc_min(FC_HALVES, n - i);
             e->kernels->half_to_float(x + i, block, m);
             if (g) {
                 e->kernels->half_to_float(g + first + i, g_block, m);

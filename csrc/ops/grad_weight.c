@@ -27,6 +27,7 @@
 #include "base/checked.h"
 #include "base/memory.h"
 #include "kernels/kernels.h"
+#include "ops/dense.h"
 #include "ops/grad_weight.h"
 #include "ops/ops.h"
 #include "ops/parallel.h"
@@ -44,8 +45,6 @@ static const int64_t SUMS_BYTES = 64 << 10;
 static const int64_t ITEMS_LEAST = 16;
 /* Input channels under which tiles of them alone would idle. */
 static const int64_t SPREAD_LEAST = 8;
-/* Multiply-adds that are under way at once: two a cycle, each taking four. */
-static const double CHAINS_LEAST = 8;
 /* What the packed operands of all threads may take where each has groups of its own. */
 static const size_t APART_BYTES = (size_t)32 << 20;
 
@@ -90,8 +89,8 @@ static double multiplies(const fc_plan *p, const struct fc_weight_blocking *b)
     const double each = (double)operands / (double)strips;
     const double full = (double)(b->lanes.width / vl), last = (double)(b->lanes.last / vl);
     return rows * (double)strips *
-           ((double)(b->lanes.blocks - 1) * fmax(full * each, CHAINS_LEAST) +
-            fmax(last * each, CHAINS_LEAST));
+           ((double)(b->lanes.blocks - 1) * fmax(full * each, FC_CHAINS_LEAST) +
+            fmax(last * each, FC_CHAINS_LEAST));
 }
 
 static double x_pixels(const fc_plan *p, const struct fc_weight_blocking *b, double rows,

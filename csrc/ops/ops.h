@@ -4,6 +4,9 @@
 
 #include "base/plan.h"
 
+/* Elements of float16 that are converted at once: 1 KB of floats stays in L1 between the passes. */
+enum { FC_HALVES = 256 };
+
 extern const struct fc_algorithm fc_direct;
 extern const struct fc_algorithm fc_im2col;
 extern const struct fc_algorithm fc_pointwise;
@@ -21,10 +24,11 @@ void fc_pool_prepare(fc_pool_plan *plan);
 void fc_pool_run(const fc_pool_plan *plan, const fc_array *x, const fc_array *y, int64_t *indices,
                  char *scratch, int threads);
 
+/* See fc_interleave in fastconv.h. */
 void fc_weave_run(const struct fc_weave *weave, int threads);
 
-/* The gradient of an average pooling, added to `input`; arrays as in fc_pool_plan_spread, scratch:
- * threads * bytes. */
+/* The gradient of an average pooling, written to all of `input`; arrays as in fc_pool_plan_spread,
+ * scratch: threads * bytes. */
 double fc_spread_seconds(const fc_pool_plan *plan);
 size_t fc_spread_bytes(const fc_pool_plan *plan);
 void fc_spread_run(const fc_pool_plan *plan, const void *output, void *input, char *scratch,
@@ -40,9 +44,6 @@ void fc_scatter_run(const struct fc_kernels *kernels, const fc_scatter_desc *des
 /* Fills in the blocking, scratch_bytes and seconds of a plan whose sizes are known. */
 void fc_local_prepare(fc_local_plan *plan);
 void fc_local_run_items(const fc_local_plan *plan, const struct fc_local_io *io);
-
-void fc_activate_run(const struct fc_kernels *kernels, fc_dtype dtype,
-                     const fc_activation *activation, int64_t count, const void *x, void *y);
 
 /* Contiguous arrays of one dtype; y may be x or g. */
 struct fc_elementwise {

@@ -58,7 +58,7 @@ static size_t lay_out(const fc_pool_plan *p, char *block, struct spreader *s)
 static void add_row(const fc_pool_plan *p, double *restrict line, const char *row, double share,
                     int64_t count)
 {
-    float converted[256];
+    float converted[FC_HALVES];
     const double *const doubles = (const double *)row;
     const float *floats = (const float *)row;
     if (p->desc.dtype == FC_FLOAT64) {
@@ -70,8 +70,8 @@ static void add_row(const fc_pool_plan *p, double *restrict line, const char *ro
         for (int64_t i = 0; i < count; i++)
             line[i] += share * (double)floats[i];
     } else {
-        for (int64_t i = 0; i < count; i += 256) {
-            const int64_t n = fc_min(256, count - i);
+        for (int64_t i = 0; i < count; i += FC_HALVES) {
+            const int64_t n = fc_min(FC_HALVES, count - i);
             p->kernels->half_to_float((const uint16_t *)row + i, converted, n);
             for (int64_t j = 0; j < n; j++)
                 line[i + j] += share * (double)converted[j];
@@ -81,7 +81,7 @@ static void add_row(const fc_pool_plan *p, double *restrict line, const char *ro
 
 static void store_row(const fc_pool_plan *p, char *row, const double *pixels, int64_t count)
 {
-    float rounded[256];
+    float rounded[FC_HALVES];
     double *const doubles = (double *)row;
     float *const floats = (float *)row;
     if (p->desc.dtype == FC_FLOAT64) {
@@ -91,8 +91,8 @@ static void store_row(const fc_pool_plan *p, char *row, const double *pixels, in
         for (int64_t i = 0; i < count; i++)
             floats[i] = (float)pixels[i];
     } else {
-        for (int64_t i = 0; i < count; i += 256) {
-            const int64_t n = fc_min(256, count - i);
+        for (int64_t i = 0; i < count; i += FC_HALVES) {
+            const int64_t n = fc_min(FC_HALVES, count - i);
             for (int64_t j = 0; j < n; j++)
                 rounded[j] = (float)pixels[i + j];
             p->kernels->float_to_half(rounded, (uint16_t *)row + i, n);

@@ -288,12 +288,6 @@ fc_status fc_plan_pack(const fc_plan *p, const void *weight, void *packed, fc_er
     return pack(p, weight, packed, 1, error);
 }
 
-static fc_status no_scratch(size_t bytes, fc_error *error)
-{
-    return fc_fail(error, FC_NO_MEMORY, "no memory for a workspace of %lld bytes",
-                   (long long)bytes);
-}
-
 /* Everything for a run but weights and memory. */
 static struct fc_conv_io io_of(const fc_plan *p, const fc_array *input, const void *bias,
                                const fc_array *residual, const fc_array *output)
@@ -319,11 +313,10 @@ fc_status fc_plan_run(const fc_plan *p, const fc_array *input, const void *packe
     if (p->desc.n == 0)
         return FC_OK;
     struct fc_conv_io io = io_of(p, input, bias, residual, output);
-    const size_t bytes = (size_t)io.threads * io.scratch_bytes;
     io.packed = packed;
-    io.scratch = fc_scratch_take(bytes);
+    io.scratch = fc_workspace(io.scratch_bytes, io.threads, error);
     if (!io.scratch)
-        return no_scratch(bytes, error);
+        return FC_NO_MEMORY;
     p->algorithm->run(p, &io);
     fc_scratch_give(io.scratch);
     return FC_OK;
@@ -340,10 +333,9 @@ fc_status fc_plan_run_once(const fc_plan *p, const fc_array *input, const void *
     io.scratch_bytes += block;
     /* Weights that are packed at once lie behind the workspace, in memory that the thread keeps. */
     const size_t own = (size_t)io.threads * io.scratch_bytes;
-    const size_t bytes = own + (block ? 0 : p->packed_bytes);
-    io.scratch = fc_scratch_take(bytes);
+    io.scratch = fc_workspace(own + (block ? 0 : p->packed_bytes), 1, error);
     if (!io.scratch)
-        return no_scratch(bytes, error);
+        return FC_NO_MEMORY;
     fc_status status = FC_OK;
     if (block) {
         io.weight = weight;

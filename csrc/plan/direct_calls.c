@@ -62,7 +62,7 @@ void fc_scale(fc_dtype dtype, int64_t n, int64_t c, int64_t pixels, const void *
 void fc_interleave(const struct fc_weave *v)
 {
     const double bytes = (double)(v->n * v->c * v->d * v->h * v->w) * (double)v->element_bytes;
-    fc_weave_run(v, fc_threads_for(bytes / 8e9)); /* read and written, from L2 */
+    fc_weave_run(v, fc_threads_for(2 * bytes * BYTE_SECONDS));
 }
 
 double fc_measure_peak(fc_dtype dtype, fc_level level)

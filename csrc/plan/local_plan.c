@@ -96,10 +96,9 @@ fc_status fc_local_plan_run(const fc_local_plan *p, const fc_array *input, const
                              .bias = bias,
                              .threads = fc_threads_for(p->seconds)};
     fc_settle(&io.x, d->c, d->w, d->channels_last);
-    io.scratch = fc_scratch_take((size_t)io.threads * p->scratch_bytes);
+    io.scratch = fc_workspace(p->scratch_bytes, io.threads, error);
     if (!io.scratch)
-        return fc_fail(error, FC_NO_MEMORY, "no memory for a workspace of %lld bytes",
-                       (long long)((size_t)io.threads * p->scratch_bytes));
+        return FC_NO_MEMORY;
     fc_local_run_items(p, &io);
     fc_scratch_give(io.scratch);
     return FC_OK;

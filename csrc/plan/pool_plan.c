@@ -136,16 +136,6 @@ void fc_pool_plan_size(const fc_pool_plan *p, int64_t out[3])
     memcpy(out, p->out, sizeof p->out);
 }
 
-static fc_status take_scratch(int threads, size_t each, char **scratch, fc_error *error)
-{
-    const size_t bytes = (size_t)threads * each;
-    *scratch = fc_scratch_take(bytes);
-    if (*scratch)
-        return FC_OK;
-    return fc_fail(error, FC_NO_MEMORY, "no memory for a workspace of %lld bytes",
-                   (long long)bytes);
-}
-
 fc_status fc_pool_plan_run(const fc_pool_plan *p, const fc_array *input, const fc_array *output,
                            int64_t *indices, fc_error *error)
 {
@@ -156,10 +146,9 @@ fc_status fc_pool_plan_run(const fc_pool_plan *p, const fc_array *input, const f
     fc_settle(&x, d->c, d->size[2], d->channels_last);
     fc_settle(&y, d->c, p->out[2], d->channels_last);
     const int threads = fc_threads_for(indices ? p->index_seconds : p->seconds);
-    char *scratch;
-    const fc_status status = take_scratch(threads, p->scratch_bytes, &scratch, error);
-    if (status)
-        return status;
+    char *scratch = fc_workspace(p->scratch_bytes, threads, error);
+    if (!scratch)
+        return FC_NO_MEMORY;
     fc_pool_run(p, &x, &y, indices, scratch, threads);
     fc_scratch_give(scratch);
     return FC_OK;
@@ -177,10 +166,9 @@ fc_status fc_pool_plan_spread(const fc_pool_plan *p, const void *output, void *i
         return FC_OK;
     }
     const int threads = fc_threads_for(fc_spread_seconds(p));
-    char *scratch;
-    const fc_status status = take_scratch(threads, fc_spread_bytes(p), &scratch, error);
-    if (status)
-        return status;
+    char *scratch = fc_workspace(fc_spread_bytes(p), threads, error);
+    if (!scratch)
+        return FC_NO_MEMORY;
     fc_spread_run(p, output, input, scratch, threads);
     fc_scratch_give(scratch);
     return FC_OK;

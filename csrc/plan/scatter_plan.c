@@ -37,11 +37,9 @@ fc_status fc_scatter(const fc_scatter_desc *d, const int64_t *indices, const voi
     if (!d->n || !d->c)
         return FC_OK;
     const int threads = fc_threads_for(fc_scatter_seconds(d));
-    const size_t bytes = (size_t)threads * fc_scatter_bytes(d);
-    char *scratch = fc_scratch_take(bytes);
+    char *scratch = fc_workspace(fc_scatter_bytes(d), threads, error);
     if (!scratch)
-        return fc_fail(error, FC_NO_MEMORY, "no memory for a workspace of %lld bytes",
-                       (long long)bytes);
+        return FC_NO_MEMORY;
     fc_scatter_run(kernels, d, fc_dtype_bytes(d->dtype), indices, from, to, scratch, threads);
     fc_scratch_give(scratch);
     return FC_OK;

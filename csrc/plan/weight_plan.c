@@ -101,11 +101,9 @@ fc_status fc_weight_plan_run(const fc_weight_plan *plan, const fc_array *input,
                               .threads = fc_threads_for(p->seconds)};
     fc_settle(&io.x, d->c, d->w, d->channels_last);
     fc_settle(&io.y, d->k, p->ow, d->channels_last);
-    const size_t bytes = plan->way->scratch(p, io.threads);
-    io.scratch = fc_scratch_take(bytes);
+    io.scratch = fc_workspace(plan->way->scratch(p, io.threads), 1, error);
     if (!io.scratch)
-        return fc_fail(error, FC_NO_MEMORY, "no memory for a workspace of %lld bytes",
-                       (long long)bytes);
+        return FC_NO_MEMORY;
     plan->way->run(p, &io);
     fc_scratch_give(io.scratch);
     return FC_OK;

@@ -2,7 +2,8 @@
 
 With a stride s, outputs that are s apart see the same taps of the window: each of these phases is a
 convolution of stride 1 with its share of the taps, turned round, and the phases of all axes
-interleave. So every algorithm serves, Winograd included, and no product with a zero is made.
+interleave. So every algorithm serves, Winograd included, and no product with a zero is made. (Small
+depthwise problems make them: there fewer calls matter more.)
 
 Knows the argument forms and ``_plans``.
 """

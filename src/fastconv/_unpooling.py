@@ -1,6 +1,6 @@
 """What goes by the indices of a max pooling: unpooling here, and gradients in ``fastconv.grad``.
 
-Knows the argument forms and ``_core``.
+Knows the argument forms, the arithmetic of ``shapes`` and ``_core``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from fastconv import _arguments
 from fastconv._arguments import NUMBERS, Array, Pair
 from fastconv._core import scatter
+from fastconv.shapes import inverse_size
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -85,7 +86,7 @@ def unpooled_shape(
     if min(pads) < 0:
         raise ValueError(f"padding must be at least 0, got {padding}")
     default = [
-        (size - 1) * step - 2 * pad + window
+        inverse_size(size, step, window, 2 * pad)
         for size, step, pad, window in zip(sizes, steps, pads, kernel, strict=True)
     ]
     wanted = tuple(default)

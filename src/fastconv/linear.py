@@ -113,8 +113,6 @@ def linear(
     _arguments.same_dtype("weight", own, "x", dtype)
     if weight.ndim not in (1, 2):
         raise ValueError(f"weight must have the axes (k, c) or (c,), got shape {weight.shape}")
-    if weight.ndim not in (1, 2):
-        raise ValueError(f"weight must have the axes (k, c) or (c,), got shape {weight.shape}")
     shape = _out_shape("x", x.shape, weight.shape)
     how = _arguments.activation(activation)
     row, rows = _bias(bias, weight.shape[:-1], shape, x.ndim, dtype)

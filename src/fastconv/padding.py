@@ -102,10 +102,16 @@ def padded(
     if mode == "zeros":
         mode = "constant"
     array, dtype = _arguments.as_array("x", x, ELEMENTS)
+    pairs = _all_axes(array.ndim, pads, channels_last)
+    return _padded(array, dtype, pairs, mode, np.zeros(1, dtype), None)
+
+
+def _all_axes(
+    rank: int, pads: Sequence[tuple[int, int]], channels_last: bool
+) -> tuple[tuple[int, int], ...]:
+    """Return the padding of every axis from that of the spatial ones."""
     channels = ((0, 0),) if channels_last else ()
-    rest = ((0, 0),) * (array.ndim - len(pads) - len(channels))
-    fill = np.zeros(1, dtype)
-    return _padded(array, dtype, (*rest, *pads, *channels), mode, fill, None)
+    return (*((0, 0),) * (rank - len(pads) - len(channels)), *pads, *channels)
 
 
 def filled(layer: Layer, mode: object) -> tuple[Layer, Filling | None]:
@@ -131,11 +137,9 @@ class Filling(NamedTuple):
 
     def shape(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of an image after padding; errors call it `name`."""
-        axes = len(self.pads)
-        _, c, sizes = _arguments.image(name, shape, axes, self.channels_last)
-        larger = tuple(size + sum(pad) for size, pad in zip(sizes, self.pads, strict=True))
-        batch = shape[: len(shape) - axes - 1]
-        return (*batch, *larger, c) if self.channels_last else (*batch, c, *larger)
+        _arguments.image(name, shape, len(self.pads), self.channels_last)
+        pairs = _all_axes(len(shape), self.pads, self.channels_last)
+        return padded_shape(shape, pairs, self.mode)
 
     def apply(self, x: Array) -> Array:
         """Return an image padded."""

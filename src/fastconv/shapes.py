@@ -157,6 +157,14 @@ def conv_output_shape(
     return result
 
 
+def inverse_size(size: int, stride: int, window: int, padding: int) -> int:
+    """Return the least size of an axis that windows of a stride bring to the given one.
+
+    `window` is its reach, dilation included, and `padding` that of both sides.
+    """
+    return (size - 1) * stride + window - padding
+
+
 def _check_fit(
     axis: str, size: int, begin: int, end: int, kernel: int, stride: int, dilation: int
 ) -> None:

@@ -16,6 +16,7 @@ from fastconv._core import ConvPlan, Packed
 from fastconv._plans import Layer, layer_of
 from fastconv._transposing import transpose
 from fastconv._weights import Weighted
+from fastconv.shapes import inverse_size
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -307,7 +308,7 @@ def _out_shape(
         extra,
         strict=True,
     ):
-        length = (size - 1) * step - sum(pads) + spread * (taps - 1) + more + 1
+        length = inverse_size(size, step, spread * (taps - 1) + 1, sum(pads)) + more
         if size < 1 or length < 1:
             raise ValueError(
                 f"x of size {size} with kernel {taps}, stride {step} and padding {pads} along an "

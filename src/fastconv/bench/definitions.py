@@ -205,5 +205,6 @@ def _pad(case: Pad, arrays: Arrays, result: int, position: tuple[int, ...]) -> V
     for i, size, border in zip(at, case.size, case.borders, strict=True):
         mode = _NUMPY_MODES.get(case.mode, case.mode)
         outside = {"constant_values": -1} if mode == "constant" else {}
+        # numpy's own stub knows modes as literals only.
         index.append(int(np.pad(np.arange(size), border, mode, **outside)[i]))  # type: ignore[call-overload]
     return 0.0 if min(index) < 0 else float(arrays.x[n, c, *index]), 0.0

@@ -37,6 +37,7 @@ class Operator:
 
     op = ""
     """The kind, by which engines say whether they serve it."""
+    # Constants of most operators; of two, properties, which mypy takes for another thing.
     memory_bound = False
     """Whether copy bandwidth is a better yardstick than the FMA peak."""
     read_bound = False

@@ -190,7 +190,7 @@ def global_max_pool2d(
     >>> fastconv.reference.global_max_pool2d([[[1.0, 5.0, 6.0]]])
     array([[[6.]]])
     """
-    return adaptive_max_pool2d(x, 1, channels_last=channels_last, out=out)  # type: ignore[return-value]
+    return _global_max(2, x, channels_last, out)
 
 
 def global_max_pool1d(
@@ -204,7 +204,7 @@ def global_max_pool1d(
     >>> fastconv.reference.global_max_pool1d([[1.0, 5.0, 6.0]])
     array([[6.]])
     """
-    return adaptive_max_pool1d(x, 1, channels_last=channels_last, out=out)  # type: ignore[return-value]
+    return _global_max(1, x, channels_last, out)
 
 
 def global_max_pool3d(
@@ -218,4 +218,11 @@ def global_max_pool3d(
     >>> fastconv.reference.global_max_pool3d([[[[1.0, 5.0, 6.0]]]])
     array([[[[6.]]]])
     """
-    return adaptive_max_pool3d(x, 1, channels_last=channels_last, out=out)  # type: ignore[return-value]
+    return _global_max(3, x, channels_last, out)
+
+
+def _global_max(axes: int, x: ArrayLike, channels_last: bool, out: Array | None) -> Array:
+    image, back = opened(x, axes, channels_last, out)
+    result = maxima(image, AdaptiveWindows(image.shape[2:], 1), back, False)
+    assert not isinstance(result, tuple)
+    return result

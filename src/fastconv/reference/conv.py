@@ -206,6 +206,7 @@ def _convolve(
         out_size(size, *pad, taps, step, apart)
         for size, pad, taps, step, apart in zip(sizes, pads, kernel, steps, spread, strict=True)
     ]
+    # numpy's own stub knows modes as literals only.
     image = np.pad(image, ((0, 0), (0, 0), *pads), mode=_PAD_MODES[padding_mode])  # type: ignore[call-overload]
     if residual is not None:
         residual = channels_first(np.asarray(residual), batched, channels_last)
