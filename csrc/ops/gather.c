@@ -7,8 +7,8 @@
 #include "base/checked.h"
 #include "base/memory.h"
 #include "kernels/kernels.h"
+#include "ops/elements.h"
 #include "ops/parallel.h"
-#include "simd/target.h"
 
 /* An item: what is written stays in L1 with what is read until it is complete. */
 static const int64_t ITEM_BYTES = 16 << 10;
@@ -50,11 +50,19 @@ static struct cut cut_of(const struct fc_gather *g)
 
 /* ---- one block ---- */
 
-FC_INLINE void fill_elements(const struct fc_copy *c, const void *value, int64_t size)
+/* Elements `step` bytes apart, or one that is repeated. */
+static void pick(const struct fc_gather *g, const struct fc_copy *c, int64_t step)
 {
-    for (int64_t r = 0; r < c->rows; r++)
-        for (int64_t i = 0; i < c->bytes; i += size)
-            memcpy(c->dst + r * c->dst_step + i, value, (size_t)size);
+    const int64_t size = (int64_t)g->element_bytes;
+    const struct fc_elements e = {.dst = c->dst,
+                                  .dst_row = c->dst_step,
+                                  .dst_step = size,
+                                  .src = c->src,
+                                  .src_row = c->src_step,
+                                  .src_step = step,
+                                  .rows = c->rows,
+                                  .count = c->bytes / size};
+    fc_copy_elements(&e, g->element_bytes);
 }
 
 static void fill(const struct fc_gather *g, struct fc_copy *c)
@@ -70,47 +78,9 @@ static void fill(const struct fc_gather *g, struct fc_copy *c)
             memset(c->dst + r * c->dst_step, 0, (size_t)c->bytes);
         return;
     }
-    switch (g->element_bytes) {
-    case 1:
-        fill_elements(c, g->value, 1);
-        break;
-    case 2:
-        fill_elements(c, g->value, 2);
-        break;
-    case 4:
-        fill_elements(c, g->value, 4);
-        break;
-    default:
-        fill_elements(c, g->value, 8);
-    }
-}
-
-FC_INLINE void pick_elements(const struct fc_copy *c, int64_t step, int64_t size)
-{
-    for (int64_t r = 0; r < c->rows; r++) {
-        char *dst = c->dst + r * c->dst_step;
-        const char *src = c->src + r * c->src_step;
-        for (int64_t i = 0; i < c->bytes; i += size, src += step)
-            memcpy(dst + i, src, (size_t)size);
-    }
-}
-
-/* Elements `step` bytes apart. */
-static void pick(const struct fc_gather *g, const struct fc_copy *c, int64_t step)
-{
-    switch (g->element_bytes) {
-    case 1:
-        pick_elements(c, step, 1);
-        break;
-    case 2:
-        pick_elements(c, step, 2);
-        break;
-    case 4:
-        pick_elements(c, step, 4);
-        break;
-    default:
-        pick_elements(c, step, 8);
-    }
+    c->src = g->value;
+    c->src_step = 0;
+    pick(g, c, 0);
 }
 
 /* The part of an item in one plane, to y. */

@@ -10,9 +10,9 @@
 #include "base/checked.h"
 #include "base/memory.h"
 #include "kernels/kernels.h"
+#include "ops/elements.h"
 #include "ops/ops.h"
 #include "ops/parallel.h"
-#include "simd/target.h"
 
 /* Images whose windows and partial sums stay in L2 and L1 while the weights pass. */
 static const int64_t COLUMNS_BYTES = 256 << 10, IMAGES_MAX = 32;
@@ -68,25 +68,6 @@ void fc_local_prepare(fc_local_plan *p)
              (long long)p->item_rows, (long long)p->item_images);
 }
 
-/* Inlined with the size of an element known, which makes a loop of plain moves of it. */
-FC_INLINE void copy(char *dst, int64_t dst_step, const char *src, int64_t src_step, int64_t count,
-                    const size_t bytes)
-{
-    for (int64_t i = 0; i < count; i++)
-        memcpy(dst + i * dst_step * (int64_t)bytes, src + i * src_step * (int64_t)bytes, bytes);
-}
-
-static void copy_elements(char *dst, int64_t dst_step, const char *src, int64_t src_step,
-                          int64_t count, size_t bytes)
-{
-    if (bytes == 8)
-        copy(dst, dst_step, src, src_step, count, 8);
-    else if (bytes == 4)
-        copy(dst, dst_step, src, src_step, count, 4);
-    else
-        copy(dst, dst_step, src, src_step, count, 2);
-}
-
 /* The window of output pixel (i, j) in one image, as (channel, row, column), zeros outside. */
 static void copy_window(const fc_local_plan *p, const fc_array *x, int64_t image, int64_t i,
                         int64_t j, char *dst)
@@ -107,16 +88,18 @@ static void copy_window(const fc_local_plan *p, const fc_array *x, int64_t image
     /* Steps that are never taken may be too large to compute. */
     const int64_t row_step = rows.count > 1 ? d->dilation[0] * x->h : 0;
     const int64_t column_step = columns.count > 1 ? d->dilation[1] * x->w : 0;
-    dst += (row0 * d->kw + column0) * size;
-    for (int64_t r = 0; r < rows.count; r++, src += row_step * size, dst += d->kw * size)
-        if (columns.count < d->c)
-            for (int64_t q = 0; q < columns.count; q++)
-                copy_elements(dst + q * size, window, src + q * column_step * size, x->c, d->c,
-                              p->io_bytes);
-        else
-            for (int64_t c = 0; c < d->c; c++)
-                copy_elements(dst + c * window * size, 1, src + c * x->c * size, column_step,
-                              columns.count, p->io_bytes);
+    const int64_t channel_step = d->c > 1 ? x->c : 0;
+    struct fc_elements e = {.dst = dst + (row0 * d->kw + column0) * size, .src = src};
+    /* The longer of channels and columns in the inner loop. */
+    if (columns.count < d->c) {
+        e.rows = columns.count, e.dst_row = size, e.src_row = column_step * size;
+        e.count = d->c, e.dst_step = window * size, e.src_step = channel_step * size;
+    } else {
+        e.rows = d->c, e.dst_row = window * size, e.src_row = channel_step * size;
+        e.count = columns.count, e.dst_step = size, e.src_step = column_step * size;
+    }
+    for (int64_t r = 0; r < rows.count; r++, e.src += row_step * size, e.dst += d->kw * size)
+        fc_copy_elements(&e, p->io_bytes);
 }
 
 /* What one thread works with. */

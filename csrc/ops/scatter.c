@@ -7,6 +7,7 @@
 #include "base/checked.h"
 #include "base/memory.h"
 #include "kernels/kernels.h"
+#include "ops/elements.h"
 #include "ops/ops.h"
 #include "ops/parallel.h"
 
@@ -28,61 +29,34 @@ static int64_t place_of(const struct block *b, int64_t i, int64_t c)
     return place >= 0 && place < b->d->size ? place : -1;
 }
 
-static void copy_element(void *to, int64_t i, const void *from, int64_t j, size_t bytes)
-{
-    switch (bytes) {
-    case 1:
-        ((uint8_t *)to)[i] = ((const uint8_t *)from)[j];
-        break;
-    case 2:
-        ((uint16_t *)to)[i] = ((const uint16_t *)from)[j];
-        break;
-    case 4:
-        ((uint32_t *)to)[i] = ((const uint32_t *)from)[j];
-        break;
-    default:
-        ((uint64_t *)to)[i] = ((const uint64_t *)from)[j];
-        break;
-    }
-}
-
-static void set_places(const struct block *b, const void *from, void *to, size_t bytes)
+/* From values to places, or the other way where it takes. */
+static void move_places(const struct block *b, const char *from, char *to, int64_t bytes, int takes)
 {
     for (int64_t i = 0; i < b->d->pooled; i++)
         for (int64_t c = 0; c < b->channels; c++) {
-            const int64_t place = place_of(b, i, c);
+            const int64_t place = place_of(b, i, c), value = (i * b->stride + c) * bytes;
+            const int64_t at = (place * b->stride + c) * bytes;
+            const struct fc_elements e = {.dst = to + (takes ? value : at),
+                                          .src = from + (takes ? at : value),
+                                          .rows = 1,
+                                          .count = 1};
             if (place >= 0)
-                copy_element(to, place * b->stride + c, from, i * b->stride + c, bytes);
+                fc_copy_elements(&e, (size_t)bytes);
         }
 }
 
-static void take_places(const struct block *b, const void *from, void *to, size_t bytes)
+static void add_places(const struct block *b, const void *from, void *to, int wide)
 {
     for (int64_t i = 0; i < b->d->pooled; i++)
         for (int64_t c = 0; c < b->channels; c++) {
-            const int64_t place = place_of(b, i, c);
-            if (place >= 0)
-                copy_element(to, i * b->stride + c, from, place * b->stride + c, bytes);
-        }
-}
-
-static void add_floats(const struct block *b, const float *from, float *to)
-{
-    for (int64_t i = 0; i < b->d->pooled; i++)
-        for (int64_t c = 0; c < b->channels; c++) {
-            const int64_t place = place_of(b, i, c);
-            if (place >= 0)
-                to[place * b->stride + c] += from[i * b->stride + c];
-        }
-}
-
-static void add_doubles(const struct block *b, const double *from, double *to)
-{
-    for (int64_t i = 0; i < b->d->pooled; i++)
-        for (int64_t c = 0; c < b->channels; c++) {
-            const int64_t place = place_of(b, i, c);
-            if (place >= 0)
-                to[place * b->stride + c] += from[i * b->stride + c];
+            const int64_t place = place_of(b, i, c), value = i * b->stride + c;
+            const int64_t at = place * b->stride + c;
+            if (place < 0)
+                continue;
+            if (wide)
+                ((double *)to)[at] += ((const double *)from)[value];
+            else
+                ((float *)to)[at] += ((const float *)from)[value];
         }
 }
 
@@ -147,16 +121,12 @@ void fc_scatter_run(const struct fc_kernels *kernels, const fc_scatter_desc *d, 
         else
             for (int64_t i = 0; i < written; i++)
                 memset(target + i * stride * (int64_t)bytes, 0, (size_t)b.channels * bytes);
-        if (d->kind == FC_SCATTER_SET)
-            set_places(&b, source, target, bytes);
-        else if (takes)
-            take_places(&b, source, target, bytes);
+        if (d->kind != FC_SCATTER_ADD)
+            move_places(&b, source, target, (int64_t)bytes, takes);
         else if (d->dtype == FC_FLOAT16)
             add_halves(kernels, &b, (const uint16_t *)source, (uint16_t *)target,
                        (float *)(scratch + (size_t)fc_thread_index() * scratch_bytes));
-        else if (d->dtype == FC_FLOAT64)
-            add_doubles(&b, (const double *)source, (double *)target);
         else
-            add_floats(&b, (const float *)source, (float *)target);
+            add_places(&b, source, target, d->dtype == FC_FLOAT64);
     }
 }

@@ -1,19 +1,22 @@
 /* Columns of several arrays side by side: what the phases of a transposed convolution become. */
-#include <string.h>
-
 #include "base/checked.h"
+#include "ops/elements.h"
 #include "ops/ops.h"
 
-/* y[q * count + f] = phases[f][q] for a row of elements of `size` bytes, a constant where this is
- * called: phase f has ceil((w - f) / count) of them in a row. */
-static inline void weave_row(const struct fc_weave *v, int64_t row, char *y, const size_t size)
+/* y[q * count + f] = phases[f][q] for a row: phase f has ceil((w - f) / count) elements in it. */
+static void weave_row(const struct fc_weave *v, int64_t row, char *y)
 {
+    const int64_t size = (int64_t)v->element_bytes;
     for (int64_t f = 0; f < fc_min(v->count, v->w); f++) {
         const int64_t columns = fc_ceil_div(v->w - f, v->count);
-        const char *from = (const char *)v->phases[f] + (size_t)(row * columns) * size;
-        char *to = y + (size_t)f * size;
-        for (int64_t q = 0; q < columns; q++, from += size, to += (size_t)v->count * size)
-            memcpy(to, from, size);
+        const char *from = (const char *)v->phases[f] + row * columns * size;
+        const struct fc_elements e = {.dst = y + f * size,
+                                      .dst_step = v->count * size,
+                                      .src = from,
+                                      .src_step = size,
+                                      .rows = 1,
+                                      .count = columns};
+        fc_copy_elements(&e, v->element_bytes);
     }
 }
 
@@ -47,11 +50,7 @@ void fc_weave_run(const struct fc_weave *v, int threads)
                    (n * y->n + c * y->c + d * y->d + h * y->h) * (int64_t)v->element_bytes;
         if (v->element_bytes == 4 && v->count == 2)
             weave_pairs(v, row, (uint32_t *)to);
-        else if (v->element_bytes == 4)
-            weave_row(v, row, to, 4);
-        else if (v->element_bytes == 8)
-            weave_row(v, row, to, 8);
         else
-            weave_row(v, row, to, 2);
+            weave_row(v, row, to);
     }
 }
