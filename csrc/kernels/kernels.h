@@ -270,11 +270,11 @@ struct fc_wino {
     fc_wino_weights_fn *weights;
 };
 
-/* One axis of a pooling.  Window q starts at position q * stride - before and has `taps` positions,
- * `dilation` apart; the image is at 0 ... size - 1.
- * With stride 0 the windows are adaptive: `before` of them, which lie in the image and cover it,
- * window q from q * size / before, rounded down, to (q + 1) * size / before, rounded up.  taps is 0
- * then, for it varies, and dilation 1. */
+/* Windows along one axis of an image.  Window q starts at position q * stride - before and has
+ * `taps` positions, `dilation` apart; the image is at 0 ... size - 1.  With stride 0 the windows
+ * are adaptive: `before` of them, which lie in the image and cover it, window q from q * size /
+ * before, rounded down, to (q + 1) * size / before, rounded up.  taps is 0 then, for it varies, and
+ * dilation 1. */
 struct fc_axis {
     int64_t size, before, taps, stride, dilation;
 };
@@ -310,6 +310,23 @@ static inline struct fc_span fc_span_at(const struct fc_axis *a, int64_t q)
     if (start >= 0 && start < a->size - last)
         return (struct fc_span){start, a->taps};
     return fc_span_cut(a, q);
+}
+
+/* The span's first tap by its number in window q, 0 when none lies in the image. */
+static inline int64_t fc_span_tap(const struct fc_axis *a, int64_t q, struct fc_span span)
+{
+    return span.count ? (span.first - (q * a->stride - a->before)) / a->dilation : 0;
+}
+
+/* The windows q < out whose tap number `tap` lies in the image: count of them from `first`. */
+FC_NOINLINE FC_UNUSED struct fc_span fc_span_windows(const struct fc_axis *a, int64_t out,
+                                                     int64_t tap)
+{
+    const int64_t at = tap * a->dilation - a->before, room = a->size - 1 - at;
+    const int64_t low = at < 0 ? (-at - 1) / a->stride + 1 : 0;
+    const int64_t high = room < 0 ? 0 : room / a->stride + 1;
+    const int64_t begin = low < out ? low : out, end = high < out ? high : out;
+    return (struct fc_span){begin, end > begin ? end - begin : 0};
 }
 
 /* Pooling, planes: `rows` output rows, from row0 on, of a block of output columns of each plane.

@@ -13,22 +13,21 @@
  * make an item worth its claim, few enough for large planes to be split. */
 static const int64_t ITEM_BYTES = 256 << 10;
 
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    return a / b - (a % b < 0);
-}
-
 /* The pixels along an axis that a tap meets, one for each window. */
 static struct fc_stretches stretches_of(const struct fc_columns *p, int axis, int64_t tap)
 {
     const fc_columns_desc *d = p->desc;
-    const int64_t stride = d->stride[axis], out = axis ? p->ow : p->oh, size = axis ? d->w : d->h;
-    const int64_t first = tap * d->dilation[axis] - d->pad[2 * axis];
-    const int64_t low = fc_min(out, fc_max(0, -floor_div(first, stride)));
-    const int64_t high = fc_max(low, fc_min(out, floor_div(size - 1 - first, stride) + 1));
+    const int64_t out = axis ? p->ow : p->oh;
+    const struct fc_axis windows = {axis ? d->w : d->h, d->pad[2 * axis], axis ? d->kw : d->kh,
+                                    d->stride[axis], d->dilation[axis]};
+    const struct fc_span inside = fc_span_windows(&windows, out, tap);
+    const int64_t low = inside.first, high = low + inside.count;
     return (struct fc_stretches){
         {{.begin = 0, .end = low, .constant = 1},
-         {.begin = low, .end = high, .from = first + low * stride, .step = stride},
+         {.begin = low,
+          .end = high,
+          .from = low * windows.stride + tap * windows.dilation - windows.before,
+          .step = windows.stride},
          {.begin = high, .end = out, .constant = 1}}};
 }
 

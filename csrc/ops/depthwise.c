@@ -413,14 +413,11 @@ static void run_pixels(const fc_plan *p, const struct fc_conv_io *io, const stru
 {
     const struct fc_span span = fc_span_at(width, q0);
     const int64_t size = (int64_t)p->element_bytes, io_size = (int64_t)p->io_bytes;
-    /* The span's first tap by its position; none when the window lies outside. */
-    const int64_t j0 =
-        span.count ? (span.first - (q0 * width->stride - width->before)) / width->dilation : 0;
     struct fc_dw_pixel pixel = *row;
     pixel.kw = span.count;
     pixel.x_col = span.count > 1 ? width->dilation * io->x.w : 0; /* a lone tap's may overflow */
     pixel.x = (const char *)row->x + span.first * io->x.w * io_size;
-    pixel.w = (const char *)row->w + j0 * row->w_col * size;
+    pixel.w = (const char *)row->w + fc_span_tap(width, q0, span) * row->w_col * size;
     pixel.y = (char *)row->y + q0 * row->y_pixel * io_size;
     if (row->residual)
         pixel.residual = (const char *)row->residual + q0 * row->r_pixel * io_size;
@@ -437,8 +434,7 @@ static void run_row(const fc_plan *p, const struct fc_conv_io *io, int64_t image
     const struct fc_axis height = {d->h, d->pad[0], d->kh, d->stride[0], d->dilation[0]};
     const struct fc_axis width = {d->w, d->pad[2], d->kw, d->stride[1], d->dilation[1]};
     const struct fc_span rows = fc_span_at(&height, i);
-    const int64_t i0 =
-        rows.count ? (rows.first - (i * height.stride - height.before)) / height.dilation : 0;
+    const int64_t i0 = fc_span_tap(&height, i, rows);
     const struct fc_dw_pixel row = {
         .x = fc_dw_input(p, &io->x, image, 0, rows.first),
         .x_pixel = p->ow > 1 ? d->stride[1] * io->x.w : 0,

@@ -81,8 +81,8 @@ static void copy_window(const fc_local_plan *p, const fc_array *x, int64_t image
         memset(dst, 0, (size_t)(p->length * size));
     if (rows.count == 0 || columns.count == 0)
         return;
-    const int64_t row0 = (rows.first - (i * d->stride[0] - d->pad[0])) / d->dilation[0];
-    const int64_t column0 = (columns.first - (j * d->stride[1] - d->pad[2])) / d->dilation[1];
+    const int64_t row0 = fc_span_tap(&height, i, rows);
+    const int64_t column0 = fc_span_tap(&width, j, columns);
     const char *src =
         (const char *)x->data + (image * x->n + rows.first * x->h + columns.first * x->w) * size;
     /* Steps that are never taken may be too large to compute. */
