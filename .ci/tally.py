@@ -14,6 +14,15 @@ LISTED = "skip-listed: "
 # What the C driver prints; pytest's summaries have more in the line.
 DRIVER = re.compile(r"(\d+) passed, (\d+) failed")
 
+# What pytest writes for a file that was left out whole: (path, line, reason).
+WHOLE_FILE = re.compile(r"\(.*, \d+, (?P<quote>['\"])(?P<reason>.*)(?P=quote)\)")
+
+
+def reason_of(skip):
+    whole_file = WHOLE_FILE.fullmatch(skip.text or "")
+    return whole_file["reason"] if whole_file else skip.get("message", "")
+
+
 junit, logs = map(Path, sys.argv[1:])
 total = Counter(passed=0, failed=0, skipped=0)
 skips = Counter()
@@ -27,7 +36,7 @@ for report in sorted(junit.glob("*.xml")):
             counts["failed"] += 1
         elif skip is not None:
             counts["skipped"] += 1
-            skips[skip.get("message", "")] += 1
+            skips[reason_of(skip)] += 1
         else:
             counts["passed"] += 1
     print(f"{report.stem:20}", ", ".join(f"{n} {what}" for what, n in counts.items()))

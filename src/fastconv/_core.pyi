@@ -173,7 +173,7 @@ class ConvBase:
     def _publish(
         self,
         plan: ConvPlan,
-        weights: Packed | _Array,
+        packed: Packed,
         bias: _Array | None,
         shape: tuple[int, ...],
         dtype: str,

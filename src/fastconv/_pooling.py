@@ -16,7 +16,6 @@ from fastconv import _arguments
 from fastconv._arguments import Array, Padding, Pair
 from fastconv._core import PoolPlan, literal_types
 
-Kind: TypeAlias = Literal["max", "avg"]
 OutputSize: TypeAlias = SupportsIndex | Sequence[SupportsIndex | None]
 
 # As many as convolution keeps: networks pool less often than they convolve.
@@ -28,7 +27,7 @@ _recent: dict[tuple[object, ...], PoolPlan] = {}
 
 
 def plan_for(
-    kind: Kind,
+    kind: Literal["max", "avg"],
     shape: tuple[int, ...],
     dtype: str,
     axes: int,
@@ -61,7 +60,7 @@ def plan_for(
 
 
 def _new_plan(
-    kind: Kind,
+    kind: Literal["max", "avg"],
     shape: tuple[int, ...],
     dtype: str,
     kernel_size: object,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from fastconv import _arguments
 from fastconv._arguments import FLOATS, NUMBERS, Array, Pair, Supported
-from fastconv._pooling import Kind, OutputSize, plan_for, run
+from fastconv._pooling import OutputSize, plan_for, run
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -370,7 +370,7 @@ def _as_asked(maxima: Array, indices: Array | None) -> Array | tuple[Array, Arra
 
 
 def _pool(
-    kind: Kind,
+    kind: Literal["max", "avg"],
     axes: int,
     x: ArrayLike,
     supported: Supported,

@@ -5,11 +5,11 @@ Knows the argument forms and ``_pooling``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from fastconv import _arguments
 from fastconv._arguments import FLOATS, NUMBERS, Array, Supported
-from fastconv._pooling import Kind, plan_for, run
+from fastconv._pooling import plan_for, run
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -237,7 +237,7 @@ def global_max_pool3d(
 
 
 def _pool(
-    kind: Kind,
+    kind: Literal["max", "avg"],
     axes: int,
     x: ArrayLike,
     supported: Supported,

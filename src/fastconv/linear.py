@@ -37,10 +37,12 @@ _FEW_ONCE, _FEATURES = 16, 32
 _FAST_AXES = 4
 
 
-@lru_cache(maxsize=512)
-def _plan(n: int, c: int, k: int, dtype: str, activation: tuple[str, float, float]) -> LocalPlan:
+def _plan_of(n: int, c: int, k: int, dtype: str, activation: tuple[str, float, float]) -> LocalPlan:
     step, none = (1, 1), (0, 0, 0, 0)
     return LocalPlan(n, c, 1, 1, k, 1, 1, step, none, step, True, False, dtype, activation, None)
+
+
+_plan = lru_cache(maxsize=512)(_plan_of)
 
 
 def linear(

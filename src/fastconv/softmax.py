@@ -7,7 +7,7 @@ taken, so that none overflows; float16 is computed in float32.
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Literal, NamedTuple, SupportsIndex, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, SupportsIndex
 
 import numpy as np
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
 __all__ = ["cross_entropy", "log_softmax", "softmax"]
-
-Reduction: TypeAlias = Literal["none", "mean", "sum"]
 
 
 def axis_of(dim: SupportsIndex | None, rank: int) -> int:
@@ -245,7 +243,7 @@ def loss_of(
     target: ArrayLike,
     weight: ArrayLike | None,
     ignore_index: SupportsIndex,
-    reduction: Reduction,
+    reduction: Literal["none", "mean", "sum"],
     label_smoothing: float,
 ) -> Loss:
     """Check the arguments of `cross_entropy` and bring them into normal form."""
@@ -318,7 +316,7 @@ def cross_entropy(
     weight: ArrayLike | None = None,
     *,
     ignore_index: SupportsIndex = -100,
-    reduction: Reduction = "mean",
+    reduction: Literal["none", "mean", "sum"] = "mean",
     label_smoothing: float = 0.0,
     out: Array | None = None,
 ) -> Array:

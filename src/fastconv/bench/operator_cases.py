@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Callable, Iterable
 from itertools import starmap
+from typing import Literal
 
 from fastconv.bench.cases import NETWORK_CASES, worth_timing
 from fastconv.bench.layers import ConvLayer, Window
@@ -19,7 +20,6 @@ from fastconv.bench.operators import (
     Linear,
     Operator,
     Pad,
-    PadMode,
     Pooling,
     Transposed,
     Unfold,
@@ -227,7 +227,8 @@ _UNFOLD = (  # name, samples, channels, window
 )
 
 _PAD: tuple[
-    tuple[str, int, tuple[int, ...], int, PadMode], ...
+    tuple[str, int, tuple[int, ...], int, Literal["constant", "reflect", "replicate", "circular"]],
+    ...,
 ] = (  # name, channels, size, border of all sides, mode
     ("constant1", 64, (112, 112), 1, "constant"),
     ("constant3", 3, (224, 224), 3, "constant"),
@@ -269,7 +270,13 @@ def _unfold(name: str, n: int, c: int, places: Window) -> Operator:
     return Unfold(id=f"unfold/{name}", family="unfold", n=n, c=c, window=places)
 
 
-def _pad(name: str, c: int, size: tuple[int, ...], border: int, mode: PadMode) -> Operator:
+def _pad(
+    name: str,
+    c: int,
+    size: tuple[int, ...],
+    border: int,
+    mode: Literal["constant", "reflect", "replicate", "circular"],
+) -> Operator:
     return Pad(
         id=f"pad/{name}",
         family="pad",

@@ -337,16 +337,13 @@ class Unfold(Operator):
         return self.window.describe(f"{self.c}", n=self.n)
 
 
-PadMode = Literal["constant", "reflect", "replicate", "circular"]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Pad(Operator):
     """Borders around images; ``borders`` are those before and after each axis."""
 
     size: tuple[int, ...]
     borders: tuple[tuple[int, int], ...]
-    mode: PadMode
+    mode: Literal["constant", "reflect", "replicate", "circular"]
 
     op = "pad"
     memory_bound = True

@@ -6,13 +6,13 @@ Knows the argument forms and ``fastconv.softmax``, whose parts it shares.
 from __future__ import annotations
 
 from numbers import Real
-from typing import TYPE_CHECKING, SupportsIndex
+from typing import TYPE_CHECKING, Literal, SupportsIndex
 
 import numpy as np
 
 from fastconv import _arguments
 from fastconv._arguments import FLOATS, Array
-from fastconv.softmax import Reduction, axis_of, loss_of, shifted, wide
+from fastconv.softmax import axis_of, loss_of, shifted, wide
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -150,7 +150,7 @@ def cross_entropy(
     weight: ArrayLike | None = None,
     *,
     ignore_index: SupportsIndex = -100,
-    reduction: Reduction = "mean",
+    reduction: Literal["none", "mean", "sum"] = "mean",
     label_smoothing: float = 0.0,
     out: Array | None = None,
 ) -> Array:
