@@ -310,6 +310,36 @@ void fc_activate_grad(fc_dtype dtype, const fc_activation *activation, int64_t c
 void fc_scale(fc_dtype dtype, int64_t n, int64_t c, int64_t pixels, const void *x,
               const double *scale, const double *shift, void *y);
 
+/* One step of a network: a plan, or an activation of `count` contiguous elements in the place of x,
+ * and the arrays that it works on. */
+typedef enum fc_step_kind {
+    FC_STEP_CONV,
+    FC_STEP_POOL,
+    FC_STEP_LOCAL,
+    FC_STEP_ACTIVATE
+} fc_step_kind;
+
+/* An array somewhere in the blocks of memory that a run is given: `array.data` is not looked at. */
+typedef struct fc_place {
+    int block; /* negative: there is no array */
+    size_t offset_bytes;
+    fc_array array;
+} fc_place;
+
+typedef struct fc_step {
+    fc_step_kind kind;
+    const void *plan; /* of that kind */
+    fc_place x, y, residual;
+    const void *weight, *bias; /* packed for a convolution; bias may be NULL */
+    fc_dtype dtype;            /* these three of an activation only */
+    fc_activation activation;
+    int64_t count;
+} fc_step;
+
+/* Runs steps one after the other; with `seconds`, tells how long each took. */
+fc_status fc_steps_run(const fc_step *steps, int64_t count, void *const *blocks, double *seconds,
+                       fc_error *error);
+
 /* Threads: the most that any call may use. */
 int fc_threads_get(void);
 void fc_threads_set(int64_t count);     /* process-wide; clamped to FC_THREADS_MAX */

@@ -1,24 +1,13 @@
 /* The machine's own limits, measured so that figures can be quoted as shares of them. */
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "kernels/kernels.h"
 #include "ops/ops.h"
 
 /* Larger than most last-level caches' share of one core, small enough to take 20 ms. */
 static const size_t STREAM_BYTES = (size_t)64 << 20;
-
-static double now(void)
-{
-    struct timespec t;
-#if defined(CLOCK_MONOTONIC)
-    clock_gettime(CLOCK_MONOTONIC, &t);
-#else
-    timespec_get(&t, TIME_UTC);
-#endif
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* The median of short rounds: the clock of a shared machine wanders, and the best round would be a
  * clock that no longer run sees. */
@@ -28,9 +17,9 @@ double fc_peak(const struct fc_kernels *kernels, fc_dtype dtype)
     fc_peak_fn *peak = dtype == FC_FLOAT64 ? kernels->f64->peak : kernels->f32->peak;
     double rates[ROUNDS];
     for (int round = 0; round < ROUNDS; round++) {
-        const double start = now();
+        const double start = fc_seconds();
         const int64_t flops = peak(10000);
-        const double rate = (double)flops / (now() - start) * 1e-9;
+        const double rate = (double)flops / (fc_seconds() - start) * 1e-9;
         int i = round;
         for (; i > 0 && rates[i - 1] > rate; i--)
             rates[i] = rates[i - 1];
@@ -47,10 +36,10 @@ double fc_read_rate(const struct fc_kernels *kernels)
     const int64_t count = (int64_t)(STREAM_BYTES / sizeof *block);
     memset(block, 1, STREAM_BYTES);
     for (int round = 0; round < 3; round++) {
-        const double start = now();
+        const double start = fc_seconds();
         volatile double sum = kernels->f64->sum(block, 1, count, count);
         (void)sum;
-        const double rate = (double)STREAM_BYTES / (now() - start) * 1e-9;
+        const double rate = (double)STREAM_BYTES / (fc_seconds() - start) * 1e-9;
         if (rate > best)
             best = rate;
     }
@@ -66,9 +55,9 @@ double fc_copy_rate(void)
         return 0;
     memset(block, 1, STREAM_BYTES);
     for (int round = 0; round < 3; round++) {
-        const double start = now();
+        const double start = fc_seconds();
         memcpy(block, block + STREAM_BYTES / 2, STREAM_BYTES / 2);
-        const double rate = (double)STREAM_BYTES / (now() - start) * 1e-9;
+        const double rate = (double)STREAM_BYTES / (fc_seconds() - start) * 1e-9;
         if (rate > best)
             best = rate;
     }

@@ -235,6 +235,30 @@ cdef extern from "fastconv.h" nogil:
                                 const void *weight, const void *bias, const fc_array *residual,
                                 const fc_array *output, fc_error *error)
 
+    ctypedef enum fc_step_kind:
+        FC_STEP_CONV
+        FC_STEP_POOL
+        FC_STEP_LOCAL
+        FC_STEP_ACTIVATE
+
+    ctypedef struct fc_place:
+        int block
+        size_t offset_bytes
+        fc_array array
+
+    ctypedef struct fc_step:
+        fc_step_kind kind
+        const void *plan
+        fc_place x, y, residual
+        const void *weight
+        const void *bias
+        fc_dtype dtype
+        fc_activation activation
+        int64_t count
+
+    fc_status fc_steps_run(const fc_step *steps, int64_t count, void *const *blocks,
+                           double *seconds, fc_error *error)
+
     void fc_activate(fc_dtype dtype, const fc_activation *activation, int64_t count, const void *x,
                      void *y)
     void fc_activate_grad(fc_dtype dtype, const fc_activation *activation, int64_t count,

@@ -181,6 +181,43 @@ class ConvBase:
     ) -> None: ...
     def _forget(self) -> None: ...
 
+BLOCKS: int
+
+_Place: TypeAlias = tuple[int, int, tuple[int, ...], tuple[int, ...]]
+
+@disjoint_base
+class Steps:
+    def __new__(cls, capacity: int, blocks: int) -> Self: ...
+    def conv(
+        self,
+        plan: ConvPlan,
+        packed: Packed,
+        bias: _Array | None,
+        x: _Place,
+        residual: _Place | None,
+        y: _Place,
+    ) -> None: ...
+    def pool(self, plan: PoolPlan, x: _Place, y: _Place) -> None: ...
+    def dense(
+        self,
+        plan: LocalPlan,
+        weight: _Array,
+        bias: _Array | None,
+        x: _Place,
+        residual: _Place | None,
+        y: _Place,
+    ) -> None: ...
+    def activate(
+        self,
+        dtype: str,
+        activation: tuple[str, float, float],
+        count: int,
+        x: tuple[int, int],
+        y: tuple[int, int],
+    ) -> None: ...
+    def run(self, blocks: list[_Array]) -> None: ...
+    def profile(self, blocks: list[_Array]) -> list[float]: ...
+
 @disjoint_base
 class LocalPlan:
     def __new__(

@@ -150,6 +150,7 @@ include "_core_linear.pxi"
 include "_core_grad.pxi"
 include "_core_pool.pxi"
 include "_core_columns.pxi"
+include "_core_graph.pxi"
 
 
 def literal_types(tuple items, int depth=0):

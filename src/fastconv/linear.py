@@ -42,7 +42,12 @@ def _plan_of(n: int, c: int, k: int, dtype: str, activation: tuple[str, float, f
     return LocalPlan(n, c, 1, 1, k, 1, 1, step, none, step, True, False, dtype, activation, None)
 
 
-_plan = lru_cache(maxsize=512)(_plan_of)
+dense_plan = lru_cache(maxsize=512)(_plan_of)
+
+
+def dots_serve(weight_bytes: int, n: int) -> bool:
+    """Whether n samples are best served by weights that are read as they are, at every call."""
+    return weight_bytes >= _FAR and n <= _FEW
 
 
 def linear(
@@ -206,7 +211,7 @@ def _take_dots(
 ) -> None:
     """Read the weights once, as they are."""
     (n, c), k = x.shape, len(weight)
-    _plan(n, c, k, x.dtype.name, activation).run(
+    dense_plan(n, c, k, x.dtype.name, activation).run(
         _arguments.rows(x)[:, np.newaxis, np.newaxis],
         _arguments.contiguous(weight),
         None if bias is None else _arguments.contiguous(bias),
@@ -360,7 +365,7 @@ class Linear(Weighted, LinearBase):
         shape = _arguments.shape("input_shape", input_shape)
         out_shape = _out_shape("input_shape", shape, self.weight.shape)
         n = prod(shape[:-1])
-        if n > self._few():
+        if not dots_serve(self.weight.nbytes, n):
             told: Explanation = self._state.conv.explain((n, shape[-1]))
             return told._replace(out_shape=out_shape)
         plan = self._plan(n)
@@ -389,22 +394,19 @@ class Linear(Weighted, LinearBase):
             residual = _arguments.operand("residual", residual, shape, dtype)
 
         def compute(x: Array, residual: Array | None, result: Array) -> None:
-            if len(x) <= few:
+            if dots_serve(self.weight.nbytes, len(x)):
                 _take_dots(x, state.weight, state.bias, residual, result, how)
             else:
                 state.conv(x, residual=residual, out=result)
 
-        few, how = self._few(), _arguments.activation(self._activation)
+        how = _arguments.activation(self._activation)
         inputs = {"x": x, "residual": residual}
         result = _delivered(compute, shape[-1], x, residual, shape, dtype, out, inputs)
         n = prod(shape[:-1])
-        if 0 < n <= few and x.ndim <= _FAST_AXES:
+        if n and dots_serve(self.weight.nbytes, n) and x.ndim <= _FAST_AXES:
             state.publish(self._plan(n), x.shape)
         return result
 
-    def _few(self) -> int:
-        return _FEW if self.weight.nbytes >= _FAR else 0
-
     def _plan(self, n: int) -> LocalPlan:
         k, c = self.weight.shape
-        return _plan(n, c, k, self._dtype, _arguments.activation(self._activation))
+        return dense_plan(n, c, k, self._dtype, _arguments.activation(self._activation))

@@ -1,0 +1,182 @@
+# The compiled steps of graphs; _core.pyx includes it.
+
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+
+# Blocks of memory that a run can be given: inputs, outputs and what all activations share. A graph
+# with more inputs and outputs is not compiled.
+cdef enum:
+    _BLOCKS = 64
+
+BLOCKS = _BLOCKS
+
+
+cdef Py_ssize_t item_bytes(int typenum) except -1:
+    return cnp.PyArray_DescrFromType(typenum).itemsize
+
+cdef class Steps:
+    """A stretch of a network: steps that run one after the other, without Python in between.
+
+    Arrays are places (block, offset in bytes, shape, strides in elements) in the blocks of memory
+    that a run is given, with channels second whatever their order in memory. Built once, it does
+    not change any more.
+    """
+
+    cdef fc_step *steps
+    cdef Py_ssize_t count, capacity
+    cdef list held
+    cdef list needed  # bytes of each block
+    cdef list written  # whether each block is
+
+    def __cinit__(self, Py_ssize_t capacity, int blocks):
+        self.steps = <fc_step *>PyMem_Calloc(max(capacity, 1), sizeof(fc_step))
+        if not self.steps:
+            raise MemoryError(f"no memory for {capacity} steps")
+        self.capacity = capacity
+        self.held = []
+        self.needed = [0] * blocks
+        self.written = [False] * blocks
+
+    def __dealloc__(self):
+        PyMem_Free(self.steps)
+
+    cdef fc_step *add(self, fc_step_kind kind) except NULL:
+        if self.count == self.capacity:
+            raise ValueError(f"there is room for {self.capacity} steps")
+        cdef fc_step *step = &self.steps[self.count]
+        step.kind = kind
+        step.residual.block = -1
+        self.count += 1
+        return step
+
+    cdef int put(self, fc_place *place, str name, tuple where, tuple shape, Py_ssize_t itemsize,
+                 bint channels_last, bint written) except -1:
+        """Take a place whose array must have the given shape; `shape` is in the memory's order."""
+        block, offset, own, strides = where
+        cdef Py_ssize_t rank = len(own), axes = rank - 2, i, last
+        cdef int64_t end = 0
+        if channels_last:
+            shape = (shape[0], shape[rank - 1], *shape[1:rank - 1])
+        if own != shape or rank < 2 or axes > 3:
+            raise ValueError(f"{name} must have the shape {shape}, got {own}")
+        last = 1 if channels_last or axes == 0 else rank - 1
+        for i in range(rank):
+            if strides[i] < 0 or (i == last and own[i] > 1 and strides[i] != 1):
+                raise ValueError(f"{name} has strides {strides}, which the kernels cannot walk")
+            end += (own[i] - 1) * strides[i]
+        if offset < 0 or offset % itemsize:
+            raise ValueError(f"{name} must begin at a whole element, got {offset} bytes")
+        if 0 not in own:
+            self.needed[block] = max(self.needed[block], offset + (end + 1) * itemsize)
+        self.written[block] = self.written[block] or written
+        place.block = block
+        place.offset_bytes = offset
+        place.array.n, place.array.c = strides[0], strides[1]
+        place.array.w = strides[rank - 1] if axes > 0 else 0
+        place.array.h = strides[rank - 2] if axes > 1 else 0
+        place.array.d = strides[rank - 3] if axes > 2 else 0
+        return 0
+
+    def conv(self, ConvPlan plan not None, Packed packed not None, bias, tuple x not None,
+             residual, tuple y not None):
+        """Add a convolution."""
+        cdef bint last = plan.desc.channels_last
+        cdef Py_ssize_t itemsize = item_bytes(plan.typenum)
+        if packed.packing != plan.packing:
+            raise ValueError("packed weights belong to another plan")
+        if bias is not None:
+            check_whole("bias", bias, plan.desc.k, plan.typenum)
+        cdef fc_step *step = self.add(FC_STEP_CONV)
+        self.put(&step.x, "x", x, plan.in_shape, itemsize, last, False)
+        self.put(&step.y, "y", y, plan.out_shape, itemsize, last, True)
+        if residual is not None:
+            self.put(&step.residual, "residual", residual, plan.out_shape, itemsize, last, False)
+        step.plan = plan.plan
+        step.weight = packed.data
+        step.bias = cnp.PyArray_DATA(bias) if bias is not None else NULL
+        self.held.append((plan, packed, bias))
+
+    def pool(self, PoolPlan plan not None, tuple x not None, tuple y not None):
+        """Add a pooling."""
+        cdef bint last = plan.desc.channels_last
+        cdef Py_ssize_t itemsize = item_bytes(plan.typenum)
+        cdef fc_step *step = self.add(FC_STEP_POOL)
+        self.put(&step.x, "x", x, plan.in_shape, itemsize, last, False)
+        self.put(&step.y, "y", y, plan.out_shape, itemsize, last, True)
+        step.plan = plan.plan
+        self.held.append(plan)
+
+    def dense(self, LocalPlan plan not None, cnp.ndarray weight not None, bias, tuple x not None,
+              residual, tuple y not None):
+        """Add a dense layer that takes its weights as they are; x is (n, c) and y (n, k)."""
+        cdef fc_local_desc *d = &plan.desc
+        cdef Py_ssize_t itemsize = item_bytes(plan.typenum)
+        if d.h != 1 or d.w != 1:
+            raise ValueError("the plan is not one of a dense layer")
+        check_whole("weight", weight, d.k * d.c, plan.typenum)
+        if bias is not None:
+            check_whole("bias", bias, d.k, plan.typenum)
+        cdef fc_step *step = self.add(FC_STEP_LOCAL)
+        self.put(&step.x, "x", x, (d.n, d.c), itemsize, False, False)
+        self.put(&step.y, "y", y, (d.n, d.k), itemsize, False, True)
+        if residual is not None:
+            self.put(&step.residual, "residual", residual, (d.n, d.k), itemsize, False, False)
+        step.plan = plan.plan
+        step.weight = cnp.PyArray_DATA(weight)
+        step.bias = cnp.PyArray_DATA(bias) if bias is not None else NULL
+        self.held.append((plan, weight, bias))
+
+    def activate(self, str dtype not None, tuple activation not None, int64_t count,
+                 tuple x not None, tuple y not None):
+        """Add an activation of contiguous elements; y may be x."""
+        cdef fc_step *step = self.add(FC_STEP_ACTIVATE)
+        cdef Py_ssize_t itemsize = np.dtype(dtype).itemsize
+        step.dtype = _DTYPES[dtype]
+        step.activation = activation_of(activation)
+        step.count = count
+        for name, (block, offset), place in (("x", x, 0), ("y", y, 1)):
+            if offset < 0 or offset % itemsize:
+                raise ValueError(f"{name} must begin at a whole element, got {offset} bytes")
+            self.needed[block] = max(self.needed[block], offset + count * itemsize)
+            if place:
+                self.written[block] = True
+                step.y.block, step.y.offset_bytes = block, offset
+            else:
+                step.x.block, step.x.offset_bytes = block, offset
+
+    cdef int gather(self, list blocks, void **data) except -1:
+        cdef Py_ssize_t i
+        if len(blocks) != len(self.needed) or len(blocks) > _BLOCKS:
+            raise ValueError(f"there must be {len(self.needed)} blocks, got {len(blocks)}")
+        for i in range(len(blocks)):
+            block = blocks[i]
+            if (
+                not cnp.PyArray_Check(block) or not cnp.PyArray_ISCARRAY_RO(block)
+                or cnp.PyArray_NBYTES(block) < self.needed[i]
+                or (self.written[i] and not cnp.PyArray_ISWRITEABLE(block))
+            ):
+                raise ValueError(f"block {i} must be contiguous, of {self.needed[i]} bytes or more")
+            data[i] = cnp.PyArray_DATA(block)
+        return 0
+
+    def run(self, list blocks not None):
+        """Run all steps."""
+        cdef void *data[_BLOCKS]
+        cdef fc_error error
+        cdef fc_status status
+        self.gather(blocks, data)
+        with nogil:
+            status = fc_steps_run(self.steps, self.count, data, NULL, &error)
+        check(status, &error)
+
+    def profile(self, list blocks not None):
+        """Run all steps and return the seconds that each took."""
+        cdef void *data[_BLOCKS]
+        cdef fc_error error
+        cdef fc_status status
+        cdef cnp.ndarray seconds = np.empty(self.count)
+        cdef double *times = <double *>cnp.PyArray_DATA(seconds)
+        self.gather(blocks, data)
+        with nogil:
+            status = fc_steps_run(self.steps, self.count, data, times, &error)
+        check(status, &error)
+        return seconds.tolist()

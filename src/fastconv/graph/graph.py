@@ -1,0 +1,357 @@
+"""`Graph`: a network that is called with arrays.
+
+Knows what graphs are made of, and the compiler (``compile``), which it asks for each new shape of
+its inputs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastconv._arguments import Array
+from fastconv.graph.cache import Cache
+from fastconv.graph.compile import Compiled, compile_graph
+from fastconv.graph.node import Node, Operator, Spec, evaluate_node
+from fastconv.graph.operators.shaping import DynamicShapeError
+from fastconv.graph.report import Profile, Summary, profile_of, summary_of
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
+
+# Compiled graphs hold their activations' memory; a program that sees more shapes than this in turn
+# compiles again.
+_SHAPES = 8
+
+
+class Graph:
+    """A network: operators on named values, called with arrays.
+
+    The first call with inputs of a shape compiles the graph for it: constants are folded, batch
+    normalisation goes into the weights of convolutions, activations and residual additions into
+    their last pass, concatenated parts are written where they belong, weights are packed, and all
+    activations share one block of memory. Later calls run the compiled steps. Calls may come from
+    any number of threads at once. Instances can be pickled and copied.
+
+    Parameters
+    ----------
+    nodes : iterable of Node
+        What is computed, in any order.
+    inputs : mapping of str to (dtype, shape) or None
+        The inputs' names, in the order of a call's arguments. A declared dtype and shape, in which
+        sizes that are None or a string are free, is checked by every call.
+    outputs : iterable of str
+        The values that a call returns.
+    constants : mapping of str to ndarray
+        Weights and other values that are known. They must not change any more.
+    name : str, default "graph"
+        What messages and tables call the network.
+
+    Attributes
+    ----------
+    name : str
+    nodes : tuple of Node
+        In an order in which they can run.
+    input_names, output_names : tuple of str
+    constants : dict of str to ndarray
+    parameters : int
+        The number of elements of all floating constants.
+
+    Raises
+    ------
+    ValueError
+        For a cycle, a value that nothing makes or that two nodes make, and a name that is used
+        twice.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph import Graph, Node
+    >>> from fastconv.graph.operators import Activation, Conv
+    >>> edges = np.array([[[[-1, 1]]]], np.float32)
+    >>> nodes = [
+    ...     Node(Conv(), ("x", "edges"), ("slopes",), "conv"),
+    ...     Node(Activation("relu"), ("slopes",), ("y",), "relu"),
+    ... ]
+    >>> graph = Graph(nodes, {"x": None}, ["y"], {"edges": edges})
+    >>> graph(np.array([[[[0, 3, 1], [2, 2, 7]]]], np.float32))
+    array([[[[3., 0.],
+             [0., 5.]]]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        nodes: Iterable[Node],
+        inputs: Mapping[str, tuple[DTypeLike, Sequence[int | str | None]] | None],
+        outputs: Iterable[str],
+        constants: Mapping[str, Array],
+        name: str = "graph",
+    ) -> None:
+        self.name = name
+        self.constants = {key: np.asarray(value) for key, value in constants.items()}
+        self._declared = {
+            key: None if form is None else (np.dtype(form[0]), tuple(form[1]))
+            for key, form in inputs.items()
+        }
+        self.input_names = tuple(self._declared)
+        self.output_names = tuple(outputs)
+        self.nodes = _in_order(tuple(nodes), self.input_names, self.output_names, self.constants)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._compiled: OrderedDict[tuple[Any, ...], Compiled | None] = OrderedDict()
+        self._cache = Cache()
+        self._lock = threading.RLock()
+
+    @property
+    def parameters(self) -> int:
+        """The number of elements of all floating constants."""
+        return sum(array.size for array in self.constants.values() if array.dtype.kind == "f")
+
+    def __call__(self, *args: ArrayLike, **named: ArrayLike) -> Any:
+        """Return the output, or a tuple of them if there are several."""
+        if len(args) > len(self.input_names):
+            raise TypeError(f"{self.name} has {len(self.input_names)} inputs, got {len(args)}")
+        inputs = dict(zip(self.input_names, args, strict=False))
+        for key, value in named.items():
+            if key in inputs:
+                raise TypeError(f"input {key} is given twice")
+            inputs[key] = value
+        results = self._run(inputs)
+        return results[0] if len(results) == 1 else results
+
+    def run(self, inputs: Mapping[str, ArrayLike]) -> dict[str, Array]:
+        """Return the outputs by name, from the inputs by name.
+
+        Parameters
+        ----------
+        inputs : mapping of str to array_like
+            One for each of ``input_names``.
+
+        Returns
+        -------
+        dict of str to ndarray
+            New arrays.
+
+        Raises
+        ------
+        TypeError, ValueError, MemoryError
+            For inputs that do not fit; the message names the node.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastconv.graph import Graph, Node
+        >>> from fastconv.graph.operators import Add
+        >>> graph = Graph([Node(Add(), ("a", "b"), ("y",), "sum")], {"a": None, "b": None}, "y", {})
+        >>> graph.run({"a": np.array([1.0]), "b": np.array([2.0])})
+        {'y': array([3.])}
+        """
+        return dict(zip(self.output_names, self._run(inputs), strict=True))
+
+    def _run(self, inputs: Mapping[str, ArrayLike]) -> tuple[Array, ...]:
+        arrays = self._checked(inputs)
+        key = tuple((array.shape, array.dtype) for array in arrays)
+        compiled = self._compiled[key] if key in self._compiled else self._compile(key)
+        if compiled is not None:
+            try:
+                return compiled.run(arrays)
+            except DynamicShapeError:
+                self._compiled[key] = None
+        return self._evaluate(arrays)
+
+    def _checked(self, inputs: Mapping[str, ArrayLike]) -> tuple[Array, ...]:
+        """Return the inputs as arrays in the order of their names."""
+        if inputs.keys() != self._declared.keys():
+            missing = [repr(key) for key in self.input_names if key not in inputs]
+            unknown = [repr(key) for key in inputs if key not in self._declared]
+            told = [f"lacks {', '.join(missing)}"] if missing else []
+            told += [f"has no input {', '.join(unknown)}"] if unknown else []
+            raise ValueError(
+                f"{self.name} takes {', '.join(self.input_names)}; the call {' and '.join(told)}"
+            )
+        arrays = []
+        for key, form in self._declared.items():
+            value = inputs[key]
+            if isinstance(value, np.ma.MaskedArray):
+                raise TypeError(
+                    f"{key} is a masked array: fill it first, its mask would be ignored"
+                )
+            array = np.asarray(value)
+            if form is not None:
+                _check_declared(key, array, *form)
+            arrays.append(array)
+        return tuple(arrays)
+
+    def _compile(self, key: tuple[Any, ...]) -> Compiled | None:
+        with self._lock:
+            if key not in self._compiled:
+                specs = (Spec(shape, dtype) for shape, dtype in key)
+                named = dict(zip(self.input_names, specs, strict=True))
+                try:
+                    compiled = compile_graph(
+                        self.nodes, named, self.output_names, self.constants, self._cache
+                    )
+                except DynamicShapeError:
+                    compiled = None
+                self._compiled[key] = compiled
+                while len(self._compiled) > _SHAPES:
+                    self._compiled.popitem(last=False)
+            return self._compiled[key]
+
+    def _evaluate(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Compute node by node: what is right whatever the data."""
+        values: dict[str, Array | None] = {"": None, **self.constants}
+        values.update(zip(self.input_names, arrays, strict=True))
+        for node in self.nodes:
+            results = evaluate_node(node, [values[key] for key in node.inputs])
+            values.update(zip(node.outputs, results, strict=False))
+        return tuple(np.array(values[key]) for key in self.output_names)
+
+    def summary(self, *shapes: Sequence[int]) -> Summary:
+        """Tell each layer's output shape, parameters, multiply-adds and receptive field.
+
+        Parameters
+        ----------
+        *shapes : sequence of int
+            The shape of each input; those that are declared without free sizes can be left out.
+
+        Returns
+        -------
+        Summary
+            Print it to read it; it has the rows as ``layers`` and the sums.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For shapes that do not fit.
+
+        Examples
+        --------
+        >>> from fastconv.models import lenet5
+        >>> print(lenet5().summary((1, 1, 32, 32)))  # doctest: +SKIP
+        """
+        return summary_of(self.name, self.nodes, self._specs(shapes), self.constants)
+
+    def profile(self, *inputs: ArrayLike, runs: int = 10) -> Profile:
+        """Time each step of a call.
+
+        Parameters
+        ----------
+        *inputs : array_like
+            As for a call.
+        runs : int, default 10
+            How many times it runs; the medians are told.
+
+        Returns
+        -------
+        Profile
+            Print it to read it: a table and a bar chart; ``save`` makes a picture.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For inputs that do not fit, and for a graph whose shapes depend on data.
+
+        Examples
+        --------
+        >>> from fastconv.models import lenet5
+        >>> net = lenet5()
+        >>> print(net.profile(np.ones((1, 1, 32, 32), np.float32)))  # doctest: +SKIP
+        """
+        arrays = self._checked(dict(zip(self.input_names, inputs, strict=True)))
+        compiled = self._compile(tuple((array.shape, array.dtype) for array in arrays))
+        if compiled is None:
+            raise ValueError(f"{self.name} has shapes that depend on data: it is not compiled")
+        return profile_of(self.name, compiled, arrays, runs)
+
+    def _specs(self, shapes: tuple[Sequence[int], ...]) -> dict[str, Spec]:
+        given = iter(shapes)
+        floats = [a.dtype for a in self.constants.values() if a.dtype.kind == "f"]
+        specs = {}
+        for key, form in self._declared.items():
+            fixed = form is not None and all(isinstance(size, int) for size in form[1])
+            if fixed and len(shapes) < len(self._declared):
+                shape: Any = form[1]  # type: ignore[index]
+            else:
+                shape = next(given, None)
+            if shape is None:
+                raise ValueError(f"{self.name}: the shape of input {key} is not given")
+            dtype = form[0] if form else floats[0] if floats else np.dtype(np.float32)
+            specs[key] = Spec(tuple(shape), dtype)
+        if next(given, None) is not None:
+            raise ValueError(f"{self.name} has {len(self._declared)} inputs, got more shapes")
+        return specs
+
+    def __repr__(self) -> str:
+        return (
+            f"<Graph {self.name}: {', '.join(self.input_names)} -> {', '.join(self.output_names)}, "
+            f"{len(self.nodes)} nodes, {self.parameters:,} parameters>"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is compiled belongs to one process and one CPU.
+        hidden = ("_compiled", "_cache", "_lock")
+        return {key: value for key, value in vars(self).items() if key not in hidden}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._forget()
+
+
+def _check_declared(
+    key: str, array: Array, dtype: np.dtype[np.generic], shape: tuple[int | str | None, ...]
+) -> None:
+    if array.dtype != dtype:
+        raise TypeError(f"input {key} has dtype {array.dtype}, it must be {dtype}")
+    fits = len(shape) == len(array.shape) and all(
+        not isinstance(size, int) or size == own
+        for size, own in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        raise ValueError(f"input {key} has shape {array.shape}, it must be ({wanted})")
+
+
+def _in_order(
+    nodes: tuple[Node, ...],
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    constants: Mapping[str, Array],
+) -> tuple[Node, ...]:
+    """Check the names and return the nodes in an order in which they can run."""
+    makers: dict[str, int | None] = {"": None}
+    for kind, names in (("input", inputs), ("constant", constants)):
+        for key in names:
+            if key in makers:
+                raise ValueError(f"{kind} {key!r}: the name is used twice, or empty")
+            makers[key] = None
+    for i, node in enumerate(nodes):
+        if not isinstance(node.operator, Operator):
+            raise TypeError(f"node {node.name!r} has no operator but {node.operator!r}")
+        for key in filter(None, node.outputs):
+            if key in makers:
+                raise ValueError(f"{node} makes {key!r}, which is there already")
+            makers[key] = i
+    before: list[set[int]] = []
+    for node in nodes:
+        missing = [key for key in node.inputs if key not in makers]
+        if missing:
+            raise ValueError(f"{node} takes {missing[0]!r}, which nothing makes")
+        before.append({maker for key in node.inputs if (maker := makers[key]) is not None})
+    for key in outputs:
+        if key not in makers or not key:
+            raise ValueError(f"output {key!r}: nothing makes it")
+    if all(maker < i for i, makers_of in enumerate(before) for maker in makers_of):
+        return nodes
+    try:
+        order = TopologicalSorter(dict(enumerate(before))).static_order()
+        return tuple(nodes[i] for i in order)
+    except CycleError as error:
+        circle = " -> ".join(str(nodes[i]) for i in error.args[1])
+        raise ValueError(f"the graph has a cycle: {circle}") from None

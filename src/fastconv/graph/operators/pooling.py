@@ -1,0 +1,146 @@
+"""Poolings: by windows, adaptive and global."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from fastconv import _arguments
+from fastconv._arguments import NUMBERS, Array, Padding, Pair
+from fastconv._core import PoolPlan
+from fastconv._pooling import plan_for, run
+from fastconv.graph.node import Operator, Shape, Spec, Window, given
+from fastconv.graph.operators.convolution import resolved_padding, spatial_axes
+
+
+class Pool(Operator):
+    """What all poolings share: a plan for each shape, which tells the output's."""
+
+    def plan(self, shape: Shape, dtype: str) -> PoolPlan:
+        """Return the plan of a pooling of arrays of the given shape."""
+        raise NotImplementedError
+
+    @property
+    def with_indices(self) -> bool:
+        """Whether the second result is the maxima's positions."""
+        return False
+
+    def evaluate(self, *inputs: Array | None) -> tuple[Array, ...]:
+        """Pool."""
+        x, dtype = _arguments.as_array("x", inputs[0], NUMBERS)  # type: ignore[arg-type]
+        plan = self.plan(x.shape, dtype)
+        pooled, indices = run(plan, x, dtype, None, return_indices=self.with_indices)
+        return (pooled,) if indices is None else (pooled, indices)
+
+    def infer(self, *inputs: Spec | None) -> tuple[Spec, ...]:
+        """Return the shape of the output, which the indices share."""
+        x = given(inputs[0])
+        shape = self.plan(x.shape, x.dtype.name).out_shape
+        results = (Spec(shape, x.dtype),)
+        return (*results, Spec(shape, np.dtype(np.int64))) if self.with_indices else results
+
+
+class WindowPool(Pool):
+    """A pooling by windows; `padding` as for `Conv`."""
+
+    kernel: Pair
+    stride: Pair
+    padding: Padding | Literal["same_upper", "same_lower"]
+    dilation: Pair
+
+    def padding_for(self, shape: Shape) -> Padding:
+        """Return the padding of an input of the given shape, as `max_pool2d` takes it."""
+        return resolved_padding(self.padding, shape[2:], self.kernel, self.stride, self.dilation)
+
+    def window(self, *inputs: Spec | None) -> Window | None:
+        """Return the kernel, its stride and dilation."""
+        axes = spatial_axes("x", given(inputs[0]).shape)
+        forms = {"kernel": self.kernel, "stride": self.stride, "dilation": self.dilation}
+        return Window(*(_arguments.per_axis(name, form, axes) for name, form in forms.items()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxPool(WindowPool):
+    """Maxima of windows; with `indices` also where they are, flat over the plane."""
+
+    kernel: Pair
+    stride: Pair = 1
+    padding: Padding | Literal["same_upper", "same_lower"] = 0
+    dilation: Pair = 1
+    ceil_mode: bool = False
+    indices: bool = False
+
+    @property
+    def with_indices(self) -> bool:
+        """Whether the second result is the maxima's positions."""
+        return self.indices
+
+    def plan(self, shape: Shape, dtype: str) -> PoolPlan:
+        """Return the plan of a pooling of arrays of the given shape."""
+        return plan_for(
+            "max",
+            shape,
+            dtype,
+            spatial_axes("x", shape),
+            self.kernel,
+            self.stride,
+            self.padding_for(shape),
+            dilation=self.dilation,
+            ceil_mode=self.ceil_mode,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvgPool(WindowPool):
+    """Averages of windows."""
+
+    kernel: Pair
+    stride: Pair = 1
+    padding: Padding | Literal["same_upper", "same_lower"] = 0
+    dilation: Pair = 1
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+
+    def plan(self, shape: Shape, dtype: str) -> PoolPlan:
+        """Return the plan of a pooling of arrays of the given shape."""
+        return plan_for(
+            "avg",
+            shape,
+            dtype,
+            spatial_axes("x", shape),
+            self.kernel,
+            self.stride,
+            self.padding_for(shape),
+            dilation=self.dilation,
+            ceil_mode=self.ceil_mode,
+            count_include_pad=self.count_include_pad,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptivePool(Pool):
+    """A pooling whose windows divide the input so that the output has a given size."""
+
+    kind: Literal["max", "avg"]
+    output_size: Pair
+
+    def plan(self, shape: Shape, dtype: str) -> PoolPlan:
+        """Return the plan of a pooling of arrays of the given shape."""
+        axes = spatial_axes("x", shape)
+        return plan_for(self.kind, shape, dtype, axes, self.output_size, adaptive=True)
+
+    def window(self, *inputs: Spec | None) -> Window | None:
+        """Return the windows' size where they are all alike, else that of the largest."""
+        sizes = given(inputs[0]).shape[2:]
+        out = _arguments.per_axis("output_size", self.output_size, len(sizes))
+        kernel = tuple(-(-size // of) for size, of in zip(sizes, out, strict=True))
+        return Window(kernel, kernel, (1,) * len(sizes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlobalPool(AdaptivePool):
+    """A pooling of all spatial axes to size 1."""
+
+    output_size: Pair = 1

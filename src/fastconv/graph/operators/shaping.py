@@ -1,0 +1,173 @@
+"""Operators that rearrange values or tell their shape, and `Function`, which does anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+import numpy as np
+
+from fastconv._arguments import Array
+from fastconv.graph.node import Operator, Spec, elements, given
+from fastconv.graph.node import Shape as Sizes
+
+
+@dataclass(frozen=True)
+class Concat(Operator):
+    """Arrays one after the other along an axis."""
+
+    axis: int
+
+    def evaluate(self, *inputs: Array | None) -> tuple[Array, ...]:
+        """Join."""
+        return (np.concatenate(cast("tuple[Array, ...]", inputs), self.axis),)
+
+    def infer(self, *inputs: Spec | None) -> tuple[Spec, ...]:
+        """Return the shape of the whole."""
+        first, *rest = map(given, inputs)
+        if not -len(first.shape) <= self.axis < len(first.shape):
+            raise ValueError(f"axis {self.axis} does not fit the shape {first.shape}")
+        axis = self.axis % len(first.shape)
+        size = first.shape[axis]
+        for spec in rest:
+            if (*spec.shape[:axis], *spec.shape[axis + 1 :]) != (
+                *first.shape[:axis],
+                *first.shape[axis + 1 :],
+            ) or len(spec.shape) != len(first.shape):
+                raise ValueError(f"shapes {first.shape} and {spec.shape} differ beside axis {axis}")
+            size += spec.shape[axis]
+        dtype = np.result_type(*(given(spec).dtype for spec in inputs))
+        return (Spec((*first.shape[:axis], size, *first.shape[axis + 1 :]), dtype),)
+
+
+class View(Operator):
+    """An operator that leaves the elements in their order."""
+
+    def shape(self, *inputs: Spec | None) -> Sizes:
+        """Return the shape of the result."""
+        raise NotImplementedError
+
+    def evaluate(self, *inputs: Array | None) -> tuple[Array, ...]:
+        """Reshape."""
+        specs = (None if array is None else Spec.of(array) for array in inputs)
+        return (cast("Array", inputs[0]).reshape(self.shape(*specs)),)
+
+    def infer(self, *inputs: Spec | None) -> tuple[Spec, ...]:
+        """Return the shape and the dtype of the input."""
+        return (Spec(self.shape(*inputs), given(inputs[0]).dtype),)
+
+
+@dataclass(frozen=True)
+class Identity(View):
+    """The input itself; what dropout is once a network is trained."""
+
+    def shape(self, *inputs: Spec | None) -> Sizes:
+        """Return the shape of the input."""
+        return given(inputs[0]).shape
+
+
+@dataclass(frozen=True)
+class Flatten(View):
+    """The axes before `axis` as one, and those from it on as another."""
+
+    axis: int = 1
+
+    def shape(self, *inputs: Spec | None) -> Sizes:
+        """Return two sizes."""
+        x = given(inputs[0]).shape
+        if not -len(x) <= self.axis <= len(x):
+            raise ValueError(f"axis {self.axis} does not fit the shape {x}")
+        at = self.axis + len(x) if self.axis < 0 else self.axis
+        return elements(x[:at]), elements(x[at:])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reshape(View):
+    """x with the sizes that the second input holds: 0 copies one, -1 is what is left.
+
+    With `allow_zero`, 0 is a size like any other.
+    """
+
+    allow_zero: bool = False
+
+    def shape(self, *inputs: Spec | None) -> Sizes:
+        """Return the sizes."""
+        x, form = map(given, inputs)
+        if form.value is None:
+            raise DynamicShapeError("the new shape is not known before the graph runs")
+        sizes = [int(size) for size in form.value]
+        if not self.allow_zero:
+            if any(size == 0 and i >= len(x.shape) for i, size in enumerate(sizes)):
+                raise ValueError(f"shape {sizes} copies a size that x, of shape {x.shape}, lacks")
+            sizes = [size or x.shape[i] for i, size in enumerate(sizes)]
+        if sizes.count(-1) > 1 or min(sizes, default=0) < -1:
+            raise ValueError(f"shape {sizes} must hold sizes and at most one -1")
+        if -1 in sizes:
+            rest = -elements(tuple(sizes))
+            sizes[sizes.index(-1)] = elements(x.shape) // rest if rest else 0
+        if elements(tuple(sizes)) != elements(x.shape):
+            raise ValueError(f"x of shape {x.shape} does not fit into shape {form.value.tolist()}")
+        return tuple(sizes)
+
+
+class DynamicShapeError(Exception):
+    """A shape depends on data: the graph has to be evaluated node by node."""
+
+
+@dataclass(frozen=True)
+class Transpose(Operator):
+    """The axes in another order."""
+
+    perm: tuple[int, ...]
+
+    def evaluate(self, *inputs: Array | None) -> tuple[Array, ...]:
+        """Permute."""
+        return (cast("Array", inputs[0]).transpose(self.perm),)
+
+    def infer(self, *inputs: Spec | None) -> tuple[Spec, ...]:
+        """Return the permuted shape."""
+        x = given(inputs[0])
+        if sorted(self.perm) != list(range(len(x.shape))):
+            raise ValueError(f"perm {self.perm} does not fit the shape {x.shape}")
+        return (Spec(tuple(x.shape[axis] for axis in self.perm), x.dtype),)
+
+
+@dataclass(frozen=True)
+class Shape(Operator):
+    """The shape of the input, from axis `start` to `end`, as int64."""
+
+    start: int = 0
+    end: int | None = None
+
+    def evaluate(self, *inputs: Array | None) -> tuple[Array, ...]:
+        """Tell the shape."""
+        return (np.array(cast("Array", inputs[0]).shape[self.start : self.end], np.int64),)
+
+    def infer(self, *inputs: Spec | None) -> tuple[Spec, ...]:
+        """Return the shape, which is known."""
+        return (Spec.of(np.array(given(inputs[0]).shape[self.start : self.end], np.int64)),)
+
+
+_Result: TypeAlias = Array | tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class Function(Operator):
+    """Any function of arrays, which must not write them; what people call it is `name`."""
+
+    name: str
+    function: Callable[..., _Result]
+
+    @property
+    def label(self) -> str:
+        """The given name."""
+        return self.name
+
+    def evaluate(self, *inputs: Array | None) -> tuple[Array, ...]:
+        """Call it."""
+        with np.errstate(all="ignore"):
+            results = self.function(*inputs)
+        if not isinstance(results, tuple):
+            results = (results,)
+        return tuple(map(np.asarray, results))
