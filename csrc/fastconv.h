@@ -310,13 +310,25 @@ void fc_activate_grad(fc_dtype dtype, const fc_activation *activation, int64_t c
 void fc_scale(fc_dtype dtype, int64_t n, int64_t c, int64_t pixels, const void *x,
               const double *scale, const double *shift, void *y);
 
-/* One step of a network: a plan, or an activation of `count` contiguous elements in the place of x,
- * and the arrays that it works on. */
+/* Local response normalisation of contiguous (n, c, pixels): y = x / (k + alpha / size * the sum of
+ * x^2 over the channels c - size / 2 to c + (size - 1) / 2) ^ (quarters / 4), quarters being 2, 3
+ * or 4; float32 and float64.  y does not overlap x. */
+typedef struct fc_response_desc {
+    int64_t n, c, pixels, size;
+    double alpha, k;
+    int quarters;
+    fc_dtype dtype;
+} fc_response_desc;
+void fc_response_norm(const fc_response_desc *desc, const void *x, void *y);
+
+/* One step of a network: a plan, or an operator that needs none, and the arrays that it works on.
+ */
 typedef enum fc_step_kind {
     FC_STEP_CONV,
     FC_STEP_POOL,
     FC_STEP_LOCAL,
-    FC_STEP_ACTIVATE
+    FC_STEP_ACTIVATE,
+    FC_STEP_RESPONSE
 } fc_step_kind;
 
 /* An array somewhere in the blocks of memory that a run is given: `array.data` is not looked at. */
@@ -334,6 +346,7 @@ typedef struct fc_step {
     fc_dtype dtype;            /* these three of an activation only */
     fc_activation activation;
     int64_t count;
+    fc_response_desc response; /* of such a step only */
 } fc_step;
 
 /* Runs steps one after the other; with `seconds`, tells how long each took. */

@@ -22,7 +22,10 @@ static fc_status run_step(const fc_step *s, void *const *blocks, fc_error *error
         return fc_local_plan_run(s->plan, &x, s->weight, s->bias, &residual, &y, error);
     case FC_STEP_ACTIVATE:
         fc_activate(s->dtype, &s->activation, s->count, x.data, y.data);
-        return FC_OK;
+        break;
+    case FC_STEP_RESPONSE:
+        fc_response_norm(&s->response, x.data, y.data);
+        break;
     }
     return FC_OK;
 }

@@ -2,6 +2,7 @@
 #include "kernels/kernels.h"
 #include "simd/target.h"
 
+#include <math.h>
 #include <string.h>
 #define FC_MR 6 /* 6 x 2 accumulators fit the 16 registers of baseline x86-64 */
 #define FC_NV 2

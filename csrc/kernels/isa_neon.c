@@ -4,6 +4,7 @@
 
 #if FC_BUILD_NEON
 #include <arm_neon.h>
+#include <math.h>
 #include <string.h>
 #define FC_VEC_NEON 1
 #define FC_MR 8 /* 8 x 3 accumulators, 3 vectors of weights, 2 of pixels */

@@ -428,6 +428,17 @@ typedef void fc_activate_fn(int64_t count, const void *x, void *y, const struct 
 /* y[i] = g[i] * the derivative of the activation at x[i]; y may be x or g. */
 typedef void fc_activate_grad_fn(int64_t count, const void *x, const void *g, void *y,
                                  const struct fc_act *act);
+/* y = x / (k + alpha * the sum of squares of channels c - before to c + after) ^ (quarters / 4), of
+ * `pixels` neighbouring pixels of an image's planes; quarters is 2, 3 or 4. */
+struct fc_response {
+    const void *x;
+    void *y; /* does not overlap x */
+    int64_t channels, plane, pixels;
+    int64_t before, after;
+    double alpha, k;
+    int quarters;
+};
+typedef void fc_response_fn(const struct fc_response *);
 /* The sum of rows x cols elements, rows `row` apart, summed in blocks so that the error stays
  * small. */
 typedef double fc_sum_fn(const void *x, int64_t rows, int64_t cols, int64_t row);
@@ -468,6 +479,7 @@ struct fc_family {
     fc_dots_finish_fn *dots_finish;
     fc_activate_fn *activate;
     fc_activate_grad_fn *activate_grad;
+    fc_response_fn *response;
     fc_peak_fn *peak;
 };
 

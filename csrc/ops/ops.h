@@ -67,6 +67,16 @@ struct fc_scaling {
 };
 void fc_scaling_run(const struct fc_scaling *work, double seconds, int threads);
 
+/* See fc_response_norm in fastconv.h. */
+struct fc_responses {
+    const struct fc_kernels *kernels;
+    fc_response_desc desc;
+    size_t element_bytes;
+    const void *x;
+    void *y;
+};
+void fc_responses_run(const struct fc_responses *work, double seconds, int threads);
+
 /* The machine's limits: see fc_measure_... in fastconv.h. */
 double fc_peak(const struct fc_kernels *kernels, fc_dtype dtype);
 double fc_read_rate(const struct fc_kernels *kernels);

@@ -59,6 +59,20 @@ void fc_scale(fc_dtype dtype, int64_t n, int64_t c, int64_t pixels, const void *
         fc_scaling_run(&work, seconds, fc_threads_for(seconds));
 }
 
+void fc_response_norm(const fc_response_desc *desc, const void *x, void *y)
+{
+    const struct fc_responses work = {.kernels = fc_level_kernels(fc_level_current()),
+                                      .desc = *desc,
+                                      .element_bytes = fc_dtype_bytes(desc->dtype),
+                                      .x = x,
+                                      .y = y};
+    const double bytes = (double)(desc->n * desc->c * desc->pixels) * (double)work.element_bytes;
+    /* Roots and the quotient of an element take as long as the memory of two. */
+    const double seconds = 4 * bytes * BYTE_SECONDS;
+    if (bytes > 0)
+        fc_responses_run(&work, seconds, fc_threads_for(seconds));
+}
+
 void fc_interleave(const struct fc_weave *v)
 {
     const double bytes = (double)(v->n * v->c * v->d * v->h * v->w) * (double)v->element_bytes;

@@ -21,6 +21,7 @@
  *   vselect_lt(a, b, x, y)       lane-wise a < b ? x : y
  *   vfloor_at(lo, a)             a < lo ? lo : a, so that a NaN in a is kept
  *   vmax(a, b)                   a NaN in either operand is kept
+ *   vsqrt(a)
  *   vround(a)                    to the nearest integer, |a| < 2^22 (float) or 2^51 (double)
  *   vscale2(a, k)                a * 2^k for integral k within the normal exponents
  *   vload_t(p, ld, r)            r[i] = lane i of the VL rows p, p + ld, ...: a VL x VL transpose
@@ -50,7 +51,8 @@
 #define vhalves FN(vhalves)
 #define vselect_lt FN(vselect_lt)
 #define vfloor_at FN(vfloor_at)
-#define vmax FN(vec_max) /* arm_neon.h has a vmax_f32 of its own */
+#define vmax FN(vec_max)   /* arm_neon.h has a vmax_f32 of its own */
+#define vsqrt FN(vec_sqrt) /* and a vsqrt_f32 */
 #define vround FN(vround)
 #define vscale2 FN(vscale2)
 #define vload_t FN(vload_t)
@@ -197,6 +199,10 @@ FC_INLINE V vmax(V a, V b)
     return _mm512_fixupimm_ps(_mm512_max_ps(a, b), a, _mm512_set1_epi32(0x22), 0);
 #endif
 }
+FC_INLINE V vsqrt(V a)
+{
+    return FC_512(sqrt)(a);
+}
 #undef FC_MASK
 #undef FC_512
 
@@ -293,6 +299,10 @@ FC_INLINE V vmax(V a, V b)
 {
     return FC_256(blendv)(FC_256(max)(a, b), a, FC_256(cmp)(a, a, _CMP_UNORD_Q));
 }
+FC_INLINE V vsqrt(V a)
+{
+    return FC_256(sqrt)(a);
+}
 #undef FC_256
 
 #else /* NEON and generic: the compiler's own vectors */
@@ -358,6 +368,16 @@ FC_INLINE V vmax(V a, V b)
 FC_INLINE V vfloor_at(V lo, V a)
 {
     return vselect_lt(a, lo, lo, a);
+}
+FC_INLINE V vsqrt(V a)
+{
+#if defined(__GNUC__)
+    for (int i = 0; i < VL; i++)
+        a[i] = (T)sqrt((double)a[i]);
+    return a;
+#else
+    return (T)sqrt((double)a);
+#endif
 }
 
 #endif

@@ -240,6 +240,15 @@ cdef extern from "fastconv.h" nogil:
         FC_STEP_POOL
         FC_STEP_LOCAL
         FC_STEP_ACTIVATE
+        FC_STEP_RESPONSE
+
+    ctypedef struct fc_response_desc:
+        int64_t n, c, pixels, size
+        double alpha, k
+        int quarters
+        fc_dtype dtype
+
+    void fc_response_norm(const fc_response_desc *desc, const void *x, void *y)
 
     ctypedef struct fc_place:
         int block
@@ -255,6 +264,7 @@ cdef extern from "fastconv.h" nogil:
         fc_dtype dtype
         fc_activation activation
         int64_t count
+        fc_response_desc response
 
     fc_status fc_steps_run(const fc_step *steps, int64_t count, void *const *blocks,
                            double *seconds, fc_error *error)

@@ -71,3 +71,35 @@ def scale(
             raise ValueError("factor and shift must be contiguous arrays of c float64")
     with nogil:
         fc_scale(dtype, n, c, pixels, source, factors, shifts, target)
+
+
+cdef fc_response_desc response_of(
+    int64_t n, int64_t c, int64_t pixels, int64_t size, double alpha, double beta, double k,
+    fc_dtype dtype,
+) except *:
+    cdef fc_response_desc d
+    if 4 * beta not in (2, 3, 4) or dtype not in (FC_FLOAT32, FC_FLOAT64):
+        raise ValueError(f"beta {beta} is not served for this dtype")
+    d.n, d.c, d.pixels, d.size = n, c, pixels, size
+    d.alpha, d.k, d.quarters, d.dtype = alpha, k, <int>(4 * beta), dtype
+    return d
+
+
+def response_norm(
+    cnp.ndarray x not None, int64_t size, double alpha, double beta, double k,
+    cnp.ndarray out not None,
+):
+    """Normalise each element of a contiguous (n, c, pixels) by its neighbour channels.
+
+    beta is 0.5, 0.75 or 1.
+    """
+    cdef fc_response_desc d
+    cdef const void *source = cnp.PyArray_DATA(x)
+    cdef void *target = cnp.PyArray_DATA(out)
+    if cnp.PyArray_NDIM(x) != 3:
+        raise ValueError(f"x must have the axes (n, c, pixels), got {x.ndim}")
+    if not disjoint(x, out):
+        raise ValueError("out must not overlap x")
+    d = response_of(x.shape[0], x.shape[1], x.shape[2], size, alpha, beta, k, alike(x, out, None))
+    with nogil:
+        fc_response_norm(&d, source, target)

@@ -129,19 +129,30 @@ cdef class Steps:
                  tuple x not None, tuple y not None):
         """Add an activation of contiguous elements; y may be x."""
         cdef fc_step *step = self.add(FC_STEP_ACTIVATE)
-        cdef Py_ssize_t itemsize = np.dtype(dtype).itemsize
         step.dtype = _DTYPES[dtype]
         step.activation = activation_of(activation)
         step.count = count
-        for name, (block, offset), place in (("x", x, 0), ("y", y, 1)):
+        self.put_whole(step, dtype, count, x, y)
+
+    def response(self, str dtype not None, tuple shape not None, int64_t size, double alpha,
+                 double beta, double k, tuple x not None, tuple y not None):
+        """Add a normalisation by neighbour channels of a contiguous (n, c, pixels)."""
+        cdef fc_step *step = self.add(FC_STEP_RESPONSE)
+        n, c, pixels = shape
+        step.response = response_of(n, c, pixels, size, alpha, beta, k, _DTYPES[dtype])
+        self.put_whole(step, dtype, n * c * pixels, x, y)
+
+    cdef int put_whole(self, fc_step *step, str dtype, int64_t count, tuple x, tuple y) except -1:
+        """Take the places (block, offset) of two contiguous arrays."""
+        cdef Py_ssize_t itemsize = np.dtype(dtype).itemsize
+        for name, (block, offset) in (("x", x), ("y", y)):
             if offset < 0 or offset % itemsize:
                 raise ValueError(f"{name} must begin at a whole element, got {offset} bytes")
             self.needed[block] = max(self.needed[block], offset + count * itemsize)
-            if place:
-                self.written[block] = True
-                step.y.block, step.y.offset_bytes = block, offset
-            else:
-                step.x.block, step.x.offset_bytes = block, offset
+        step.x.block, step.x.offset_bytes = x
+        step.y.block, step.y.offset_bytes = y
+        self.written[step.y.block] = True
+        return 0
 
     cdef int gather(self, list blocks, void **data) except -1:
         cdef Py_ssize_t i

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastconv import _arguments
 from fastconv._arguments import FLOATS, Array
-from fastconv._core import scale
+from fastconv._core import response_norm, scale
 from fastconv.avg_pool import avg_pool2d
 
 if TYPE_CHECKING:
@@ -213,6 +213,11 @@ def response_of(
     )
 
 
+def response_served(form: Response, dtype: str) -> bool:
+    """Whether the kernel serves: its powers are roots, its elements no float16."""
+    return form.beta in (0.5, 0.75, 1) and dtype != "float16"
+
+
 def bases_of(x: Array, form: Response) -> Array:
     """Return what is raised to the power of beta; `x` is contiguous, float32 or float64."""
     bases = averaged_over_channels(np.square(x), form.size, form.size // 2)
@@ -297,7 +302,11 @@ def local_response_norm(
     if out is not None:
         _arguments.check_out(out, x.shape, dtype, {"x": x}, in_place="x")
     result = _arguments.target(out, x.shape, dtype, in_one_run=True)
-    if x.size:
+    if x.size and response_served(form, dtype) and not np.may_share_memory(x, result):
+        shape = (*x.shape[:2], prod(x.shape[2:]))
+        contiguous = _arguments.contiguous(x).reshape(shape)
+        response_norm(contiguous, *form, result.reshape(shape))
+    elif x.size:
         x = np.ascontiguousarray(x, np.float64 if dtype == "float64" else np.float32)
         with np.errstate(all="ignore"):
             divisors = bases_of(x, form)

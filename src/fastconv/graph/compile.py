@@ -21,11 +21,12 @@ from fastconv.graph.cache import Cache
 from fastconv.graph.memory import SHARED, Home, Memory, Place, aligned_block
 from fastconv.graph.node import Node, Spec, evaluate_node
 from fastconv.graph.operators.convolution import Conv, Dense
-from fastconv.graph.operators.elementwise import Activation
+from fastconv.graph.operators.elementwise import Activation, LocalResponseNorm
 from fastconv.graph.operators.pooling import Pool
 from fastconv.graph.operators.shaping import Concat, DynamicShapeError, View
 from fastconv.graph.simplify import Network, fuse, settle
 from fastconv.linear import dense_plan, dots_serve
+from fastconv.norm import response_of, response_served
 
 
 class Step(NamedTuple):
@@ -199,6 +200,8 @@ class _Compiler:
                     done = self.pool(node, node.operator)
                 case Activation():
                     done = self.activation(node, node.operator)
+                case LocalResponseNorm():
+                    done = self.response(node, node.operator)
                 case View():
                     done = self.memory.is_same(node)
                 case Concat():
@@ -319,6 +322,19 @@ class _Compiler:
             return False
         form = _arguments.activation(operator.form)
         self.stretch().activate(x.dtype.name, form, prod(x.shape), x.place[:2], y.place[:2])
+        self.tell(node)
+        return True
+
+    def response(self, node: Node, operator: LocalResponseNorm) -> bool:
+        x, y = self.homes.get(node.inputs[0]), self.homes[node.outputs[0]]
+        if x is None or not (self.served(node) and x.contiguous and y.contiguous):
+            return False
+        dtype = x.dtype.name
+        form = response_of(x.shape, operator.size, operator.alpha, operator.beta, operator.k)
+        if not response_served(form, dtype):
+            return False
+        n, c, *plane = x.shape
+        self.stretch().response(dtype, (n, c, prod(plane)), *form, x.place[:2], y.place[:2])
         self.tell(node)
         return True
 
