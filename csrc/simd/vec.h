@@ -20,6 +20,7 @@
  *   vset1(x)
  *   vselect_lt(a, b, x, y)       lane-wise a < b ? x : y
  *   vfloor_at(lo, a)             a < lo ? lo : a, so that a NaN in a is kept
+ *   vceil_at(hi, a)              a > hi ? hi : a, in the same way
  *   vmax(a, b)                   a NaN in either operand is kept
  *   vsqrt(a)
  *   vround(a)                    to the nearest integer, |a| < 2^22 (float) or 2^51 (double)
@@ -51,6 +52,7 @@
 #define vhalves FN(vhalves)
 #define vselect_lt FN(vselect_lt)
 #define vfloor_at FN(vfloor_at)
+#define vceil_at FN(vceil_at)
 #define vmax FN(vec_max)   /* arm_neon.h has a vmax_f32 of its own */
 #define vsqrt FN(vec_sqrt) /* and a vsqrt_f32 */
 #define vround FN(vround)
@@ -189,6 +191,10 @@ FC_INLINE V vfloor_at(V lo, V a)
 {
     return FC_512(max)(lo, a);
 }
+FC_INLINE V vceil_at(V hi, V a)
+{
+    return FC_512(min)(hi, a);
+}
 /* The instruction returns its second operand when either is NaN, so b's is kept; a's is put back by
  * its class: table 0x22 says that a NaN of a is to be the result, and anything else is not. */
 FC_INLINE V vmax(V a, V b)
@@ -295,6 +301,10 @@ FC_INLINE V vfloor_at(V lo, V a)
 {
     return FC_256(max)(lo, a);
 }
+FC_INLINE V vceil_at(V hi, V a)
+{
+    return FC_256(min)(hi, a);
+}
 FC_INLINE V vmax(V a, V b)
 {
     return FC_256(blendv)(FC_256(max)(a, b), a, FC_256(cmp)(a, a, _CMP_UNORD_Q));
@@ -368,6 +378,10 @@ FC_INLINE V vmax(V a, V b)
 FC_INLINE V vfloor_at(V lo, V a)
 {
     return vselect_lt(a, lo, lo, a);
+}
+FC_INLINE V vceil_at(V hi, V a)
+{
+    return vselect_lt(hi, a, hi, a);
 }
 FC_INLINE V vsqrt(V a)
 {
