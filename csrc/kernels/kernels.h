@@ -42,6 +42,21 @@ struct fc_act {
     int kind;
     double a, b;
 };
+/* What epilogues take: of a result that is only kept between bounds, or not even that, a and b are
+ * the bounds (NONE and CLIP), so that one pair of instructions serves nearly every layer. */
+static inline struct fc_act fc_act_of(int kind, double a, double b)
+{
+    switch (kind) {
+    case FC_ACT_NONE:
+        return (struct fc_act){FC_ACT_NONE, -INFINITY, INFINITY};
+    case FC_ACT_RELU:
+        return (struct fc_act){FC_ACT_CLIP, 0, INFINITY};
+    case FC_ACT_RELU6:
+        return (struct fc_act){FC_ACT_CLIP, 0, 6};
+    default:
+        return (struct fc_act){kind, a, b};
+    }
+}
 
 /* A run of taps: count taps, `step` apart, from `offset` on.  The whole reduction of a convolution
  * is a list of runs over the packed input; strides, dilation and window shape are all in the
@@ -72,7 +87,7 @@ typedef void fc_dense_fn(const struct fc_dense *);
  * only).  The tile has room for VL - 1 more pixels, which are read and dropped.  nr may be greater
  * than a dense tile's, for any tile of that layout. */
 struct fc_store {
-    const void *tile;
+    void *tile; /* may be overwritten */
     int64_t nr, pixels, channels;
     void *y;
     int64_t y_pixel, y_channel;

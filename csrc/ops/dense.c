@@ -325,7 +325,7 @@ static struct cut cut_work(const fc_plan *p, int threads)
 }
 
 /* Stores `count` pixels of a tile, the flat output pixels from q on. */
-static void store_pixels(const fc_plan *p, struct fc_target *t, const char *tile, int64_t q,
+static void store_pixels(const fc_plan *p, struct fc_target *t, char *tile, int64_t q,
                          int64_t count)
 {
     while (count > 0) {

@@ -380,7 +380,7 @@ static void run_planes(const fc_plan *p, const struct fc_conv_io *io)
             .y_row = io->y.h,
             .r_row = io->residual.h,
             .cols = p->ow,
-            .act = fc_dw_act_of(p),
+            .act = fc_last_act(&p->desc.activation),
             .half = d->dtype == FC_FLOAT16};
         /* The zeros around the image; and rows that the kernel reads and drops must not hold
          * denormals by chance, for they are slow. */
@@ -451,7 +451,7 @@ static void run_row(const fc_plan *p, const struct fc_conv_io *io, int64_t image
         .r_pixel = io->residual.w,
         .channels = d->c,
         .multiplier = p->kg,
-        .act = fc_dw_act_of(p),
+        .act = fc_last_act(&p->desc.activation),
         .half = d->dtype == FC_FLOAT16};
     for (int64_t q = 0; q < p->ow;) {
         int64_t pixels = 1;

@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "base/memory.h"
 #include "kernels/kernels.h"
+#include "ops/target.h"
 #include "ops/ops.h"
 #include "ops/planes.h"
 
@@ -41,12 +42,6 @@ static inline int64_t fc_dw_item_count(const fc_plan *p)
 {
     const struct fc_dw_blocking *b = p->blocking;
     return p->images * fc_ceil_div(p->desc.c, b->item_channels) * b->bands;
-}
-
-static inline struct fc_act fc_dw_act_of(const fc_plan *p)
-{
-    const fc_activation *a = &p->desc.activation;
-    return (struct fc_act){(int)a->kind, a->a, a->b};
 }
 
 /* Whether each window lies in one plane, which is never padding. */

@@ -174,7 +174,7 @@ void fc_dw_run_images(const fc_plan *p, const struct fc_conv_io *io)
                                        .planes = copies == 1 ? item.c1 - item.c0 : copies,
                                        .rows = item.rows,
                                        .cols = p->ow,
-                                       .act = fc_dw_act_of(p),
+                                       .act = fc_last_act(&p->desc.activation),
                                        .half = half,
                                        .sums = sums};
             for (int64_t k = item.c0 * copies; k < item.c1 * copies; k += call.planes) {

@@ -327,7 +327,7 @@ struct item {
 };
 
 /* Rows of a tile, `every` apart, to the item's sums. */
-static void add_tile(const struct fc_weight_worker *w, const struct item *t, const char *tile,
+static void add_tile(const struct fc_weight_worker *w, const struct item *t, char *tile,
                      int64_t every, int64_t rows, char *sums, int64_t step)
 {
     struct fc_store store = {.tile = tile,
@@ -340,12 +340,12 @@ static void add_tile(const struct fc_weight_worker *w, const struct item *t, con
                              .residual = w->chunk ? sums : NULL,
                              .r_pixel = step * t->nr,
                              .r_channel = 1,
-                             .act = {FC_ACT_NONE, 0, 0}};
+                             .act = fc_act_of(FC_ACT_NONE, 0, 0)};
     w->p->family->store(&store);
 }
 
 /* The sums of an item as weights. */
-static void deliver(const struct fc_weight_worker *w, const struct item *t, const char *sums)
+static void deliver(const struct fc_weight_worker *w, const struct item *t, char *sums)
 {
     const fc_plan *p = w->p;
     const struct fc_weight_blocking *b = w->b;
@@ -353,7 +353,7 @@ static void deliver(const struct fc_weight_worker *w, const struct item *t, cons
     struct fc_store store = {.tile = sums,
                              .nr = t->nr,
                              .channels = t->lanes,
-                             .act = {FC_ACT_NONE, 0, 0},
+                             .act = fc_act_of(FC_ACT_NONE, 0, 0),
                              .half = p->desc.dtype == FC_FLOAT16};
     const int64_t lane = t->lane_block * b->lanes.width, c0 = t->spread_block * b->spread.width;
     char *const weights = (char *)w->io->grad_weight + w->group * p->kg * p->taps * io_size;

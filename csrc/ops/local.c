@@ -13,6 +13,7 @@
 #include "ops/elements.h"
 #include "ops/ops.h"
 #include "ops/parallel.h"
+#include "ops/target.h"
 
 /* Images whose windows and partial sums stay in L2 and L1 while the weights pass. */
 static const int64_t COLUMNS_BYTES = 256 << 10, IMAGES_MAX = 32;
@@ -219,7 +220,7 @@ static void run_item(struct worker *w, const struct item *t)
                             : NULL,
         .r_pixel = r->n,
         .r_channel = 1,
-        .act = {(int)p->desc.activation.kind, p->desc.activation.a, p->desc.activation.b},
+        .act = fc_last_act(&p->desc.activation),
         .half = p->desc.dtype == FC_FLOAT16};
     p->family->store(&store);
 }

@@ -188,7 +188,7 @@ static void run_beside(struct fc_pool_worker *w, const struct fc_pool_item *t)
                              .channels = count,
                              .y_pixel = 1,
                              .y_channel = w->y->c,
-                             .act = {FC_ACT_NONE, 0, 0}};
+                             .act = fc_act_of(FC_ACT_NONE, 0, 0)};
     for (int64_t i = 0; i < (whole_y ? 1 : oh); i++) {
         store.tile = out + i * ow * planes * size;
         store.y = fc_pool_output(w, t->image, c, 0, i, 0);

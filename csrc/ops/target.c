@@ -17,7 +17,7 @@ struct fc_target fc_target_of(const fc_plan *p, const struct fc_conv_io *io, int
                   .y_channel = y->c,
                   .r_pixel = r->w,
                   .r_channel = r->c,
-                  .act = {(int)p->desc.activation.kind, p->desc.activation.a, p->desc.activation.b},
+                  .act = fc_last_act(&p->desc.activation),
                   .half = p->desc.dtype == FC_FLOAT16},
         .y = (char *)y->data + (fc_output_image(p, y, image) + k0 * y->c) * (int64_t)p->io_bytes,
         .residual = r->data ? (const char *)r->data +

@@ -5,6 +5,12 @@
 #include "base/plan.h"
 #include "kernels/kernels.h"
 
+/* An activation as the epilogues take it. */
+static inline struct fc_act fc_last_act(const fc_activation *activation)
+{
+    return fc_act_of((int)activation->kind, activation->a, activation->b);
+}
+
 /* One image, or this and the following ones, and one block of channels of the output. */
 struct fc_target {
     struct fc_store store;

@@ -1,0 +1,34 @@
+/* Local response normalisation: pixels in blocks, each with all its channels. */
+#include "base/checked.h"
+#include "kernels/kernels.h"
+#include "ops/ops.h"
+#include "ops/parallel.h"
+
+/* Pixels of a block: whole lines of every plane, and with hundreds of channels still in L2. */
+enum { BLOCK = 64 };
+
+void fc_responses_run(const struct fc_responses *w, double seconds, int threads)
+{
+    const fc_response_desc *d = &w->desc;
+    fc_response_fn *response =
+        d->dtype == FC_FLOAT64 ? w->kernels->f64->response : w->kernels->f32->response;
+    const int64_t blocks = fc_ceil_div(d->pixels, BLOCK);
+    const int64_t claim = fc_claim(seconds, d->n * blocks, threads);
+    (void)claim;
+#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(dynamic, claim)
+    for (int64_t item = 0; item < d->n * blocks; item++) {
+        const int64_t first = item % blocks * BLOCK;
+        const int64_t at = (item / blocks * d->c * d->pixels + first) * (int64_t)w->element_bytes;
+        const struct fc_response block = {.x = (const char *)w->x + at,
+                                          .y = (char *)w->y + at,
+                                          .channels = d->c,
+                                          .plane = d->pixels,
+                                          .pixels = fc_min(BLOCK, d->pixels - first),
+                                          .before = d->size / 2,
+                                          .after = (d->size - 1) / 2,
+                                          .alpha = d->alpha / (double)d->size,
+                                          .k = d->k,
+                                          .quarters = d->quarters};
+        response(&block);
+    }
+}
