@@ -107,7 +107,7 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, Array]:
     with path.open("rb") as file:
         try:
             return reader(file)
-        except (ImportError, OSError):
+        except ImportError:
             raise
         # The parsers of zip, npy and pickle meet damage with exceptions of every kind.
         except Exception as error:

@@ -117,11 +117,15 @@ def _named(module: object, name: object) -> _Name:
 
 def _called(function: object, arguments: object) -> object:
     if not isinstance(function, _Name) or function.make is None or type(arguments) is not tuple:
-        raise ValueError(f"it calls a {type(function).__name__}")
+        raise ValueError(f"it calls what is no function: {_kind(function)}")
     try:
         return function.make(*arguments)
     except TypeError as error:
         raise ValueError(f"{function.name}: {error}") from None
+
+
+def _kind(value: object) -> str:
+    return value.name if isinstance(value, _Name) else f"a {type(value).__name__}"
 
 
 def _storage(identity: object) -> Storage:
@@ -211,7 +215,7 @@ def run(file: IO[bytes], storages: dict[str, Storage] | None = None) -> object:
                 # A state dict's attributes, which tell the versions of its modules, are dropped.
                 stack.pop()
                 if type(stack[-1]) is not dict:
-                    raise ValueError(f"it sets attributes of a {type(stack[-1]).__name__}")
+                    raise ValueError(f"it sets attributes of {_kind(stack[-1])}")
             case "PROTO" | "FRAME":
                 pass
             case "STOP":
