@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 import numpy as np
@@ -51,7 +52,10 @@ class Builder:
 
         Weights whose names are `ignored` need not be used.
         """
-        shape = _arguments.sizes("input_shape", tuple(input_shape))
+        listed = _arguments.integer_list("input_shape", input_shape)
+        shape = _arguments.sizes("input_shape", listed)
+        if not shape:
+            raise ValueError("input_shape must hold the number of channels, got ()")
         if weights is not None and not isinstance(weights, Mapping):
             raise TypeError(f"weights must be a mapping of arrays, got {type(weights).__name__}")
         self.name = name
@@ -117,7 +121,7 @@ class Builder:
 
         `gain` is by how much random weights scale the variance.
         """
-        axes = spatial_axes(f"{name}: x", self.shape(x))
+        axes = spatial_axes("x", self.shape(x))
         kernel = _arguments.sizes(
             "kernel_size", _arguments.per_axis("kernel_size", kernel_size, axes)
         )
@@ -159,6 +163,7 @@ class Builder:
         """Add an activation, if there is one."""
         if form is None:
             return x
+        _arguments.activation(form)
         operator = ops.Activation(form)
         return self.add(operator, f"{x}.{operator.label}", x)
 
@@ -234,10 +239,9 @@ def is_counter(name: str) -> bool:
 
 def _floating_dtype(weights: Mapping[str, ArrayLike]) -> np.dtype[Any]:
     """Return the dtype of the first weight that has a floating one, float32 if there is none."""
-    for value in weights.values():
-        dtype = np.asarray(value).dtype.newbyteorder("=")
-        if dtype in FLOATS:
-            return dtype
+    for name, value in weights.items():
+        with suppress(TypeError, ValueError):
+            return np.dtype(_arguments.as_array(name, value, FLOATS)[1])
     return np.dtype(np.float32)
 
 

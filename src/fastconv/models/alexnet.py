@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, SupportsIndex
 
+from fastconv import _arguments
 from fastconv.graph import Graph
 from fastconv.graph import operators as ops
 from fastconv.graph._builder import INPUT, Builder
@@ -69,13 +70,12 @@ def alexnet(
     """
     if variant not in ("paper", "torchvision"):
         raise ValueError(f'variant must be "paper" or "torchvision", got {variant!r}')
+    classes = _arguments.positive("classes", classes)
     build = _paper if variant == "paper" else _torchvision
     return build(weights_of(weights), classes, seed)
 
 
-def _torchvision(
-    weights: Mapping[str, ArrayLike] | None, classes: SupportsIndex, seed: int
-) -> Graph:
+def _torchvision(weights: Mapping[str, ArrayLike] | None, classes: int, seed: int) -> Graph:
     net = Builder("alexnet", (3, 224, 224), weights, seed, any_size=True)
     pool = ops.MaxPool(kernel=3, stride=2)
     x = net.conv(INPUT, "features.0", 64, 11, stride=4, padding=2, activation="relu")
@@ -93,7 +93,7 @@ def _torchvision(
     return net.graph(net.dense(x, "classifier.6", classes))
 
 
-def _paper(weights: Mapping[str, ArrayLike] | None, classes: SupportsIndex, seed: int) -> Graph:
+def _paper(weights: Mapping[str, ArrayLike] | None, classes: int, seed: int) -> Graph:
     net = Builder("alexnet", (3, 227, 227), weights, seed)
     pool = ops.MaxPool(kernel=3, stride=2)
     # The paper's alpha is not divided by the number of channels.

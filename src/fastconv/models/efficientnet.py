@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import SupportsIndex
 
+from fastconv import _arguments
 from fastconv.graph import Graph
 from fastconv.graph import operators as ops
 from fastconv.graph._builder import INPUT, Builder, is_counter
@@ -69,6 +70,7 @@ def efficientnet_lite0(
     >>> net(np.zeros((1, 3, 64, 64), np.float32)).shape
     (1, 1000)
     """
+    classes = _arguments.positive("classes", classes)
     form = (3, 224, 224), weights_of(weights), seed
     net = Builder("efficientnet_lite0", *form, any_size=True, ignored=is_counter)
 

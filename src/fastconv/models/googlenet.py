@@ -89,6 +89,7 @@ def googlenet(
     """
     if variant not in ("paper", "torchvision"):
         raise ValueError(f'variant must be "paper" or "torchvision", got {variant!r}')
+    classes = _arguments.positive("classes", classes)
     transform_input = _arguments.flag("transform_input", transform_input)
     shape, ignored = (3, 224, 224), _is_for_training
     net = Builder("googlenet", shape, weights_of(weights), seed, any_size=True, ignored=ignored)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, SupportsIndex
 
+from fastconv import _arguments
 from fastconv._arguments import Activation
 from fastconv.graph import Graph
 from fastconv.graph import operators as ops
@@ -73,6 +74,7 @@ def lenet5(
     }
     if pooling not in pools:
         raise ValueError(f'pooling must be "max" or "avg", got {pooling!r}')
+    classes = _arguments.positive("classes", classes)
     net = Builder("lenet5", (1, 32, 32), weights_of(weights), seed)
     x = net.conv(INPUT, "conv1", 6, 5, activation=activation)
     x = net.add(pools[pooling], "pool1", x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import SupportsIndex
 
+from fastconv import _arguments
 from fastconv.graph import Graph
 from fastconv.graph import operators as ops
 from fastconv.graph._builder import INPUT, Builder, is_counter
@@ -207,6 +208,7 @@ def _resnet(
     classes: SupportsIndex,
     seed: int,
 ) -> Graph:
+    classes = _arguments.positive("classes", classes)
     net = Builder(name, (3, 224, 224), weights_of(weights), seed, any_size=True, ignored=is_counter)
     x = net.conv(INPUT, "conv1", 64, 7, stride=2, padding=3, norm="bn1", activation="relu")
     x = net.add(ops.MaxPool(kernel=3, stride=2, padding=1), "maxpool", x)

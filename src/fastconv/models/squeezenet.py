@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, SupportsIndex
 
+from fastconv import _arguments
 from fastconv.graph import Graph
 from fastconv.graph import operators as ops
 from fastconv.graph._builder import INPUT, Builder
@@ -68,6 +69,7 @@ def squeezenet(
     """
     if variant not in _VARIANTS:
         raise ValueError(f'variant must be "1.0" or "1.1", got {variant!r}')
+    classes = _arguments.positive("classes", classes)
     net = Builder("squeezenet", (3, 224, 224), weights_of(weights), seed, any_size=True)
     (k, size), layers = _VARIANTS[variant]
     x = net.conv(INPUT, "features.0", k, size, stride=2, activation="relu")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import SupportsIndex
 
+from fastconv import _arguments
 from fastconv.graph import Graph
 from fastconv.graph import operators as ops
 from fastconv.graph._builder import INPUT, Builder
@@ -100,6 +101,7 @@ def _vgg(
     classes: SupportsIndex,
     seed: int,
 ) -> Graph:
+    classes = _arguments.positive("classes", classes)
     net = Builder(name, (3, 224, 224), weights_of(weights), seed, any_size=True)
     x, module = INPUT, 0
     for k in filters:
