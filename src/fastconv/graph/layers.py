@@ -77,10 +77,12 @@ def conv(
         The number of filters.
     kernel_size : int or tuple of int
         Their size.
-    stride, padding, dilation, groups, activation
+    stride, padding, dilation, groups
         As for `conv2d`.
     bias : bool, default True
         Whether there is one.
+    activation : str or tuple, optional
+        As for `conv2d`.
     name : str, optional
         The beginning of its weights' names, ``conv1`` and so on if it is not given; they are
         ``weight`` (k, c/groups, ...) and ``bias`` (k,).

@@ -23,7 +23,7 @@ from fastconv.models._pickles import Storage, Tensor
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["WeightSource", "load_weights", "weights_of"]
+__all__ = ["load_weights", "weights_of"]
 
 # Weights themselves by name, or the path of a file that holds them.
 WeightSource: TypeAlias = "Mapping[str, ArrayLike] | str | os.PathLike[str]"
