@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["load_weights", "weights_of"]
 
 # Weights themselves by name, or the path of a file that holds them.
-WeightSource: TypeAlias = "Mapping[str, ArrayLike] | str | os.PathLike[str]"
+WeightSource: TypeAlias = Mapping[str, "ArrayLike"] | str | os.PathLike[str]
 
 # Weights are close to noise, which does not compress: an archive that would grow by more than this
 # and beyond a GiB is made to fill the memory.
