@@ -185,6 +185,12 @@ def test_storages_that_no_weight_needs_are_passed_over(written):
     assert {name: array.tolist() for name, array in found.items()} == {"w": [5, 6]}
 
 
+def test_pairs_as_python_2_wrote_them(written):
+    pair = b"](" + text("w") + tensor() + b"e"
+    found = load_weights(written(b"ccollections\nOrderedDict\n](" + pair + b"e\x85R"))
+    assert found["w"].tolist() == VALUES.reshape(4, 6).tolist()
+
+
 # -- hostile programs ------------------------------------------------------------------------------
 
 
@@ -238,19 +244,37 @@ HOSTILE = {
     "a view beyond the end": (dictionary(w=tensor((5, 6))), "reaches beyond its storage of 24"),
     "a view from beyond the end": (dictionary(w=tensor((1,), (1,), 24)), "from element 24 on"),
     "a view with a wide stride": (dictionary(w=tensor((2,), (24,))), r"strides \(24,\)"),
-    "a view before the beginning": (dictionary(w=tensor((2,), (-1,), 5)), "negative"),
-    "a negative offset": (dictionary(w=tensor(offset=-1)), "offset .* negative"),
-    "a negative size": (dictionary(w=tensor((-2, 6))), "shape .* negative"),
-    "a size that is no integer": (dictionary(w=tensor((2.5,), (1,))), "integer, got 2.5"),
-    "a size beyond 64 bits": (dictionary(w=tensor((2**70,), (1,))), "must fit into 64 bits"),
+    "a view before the beginning": (dictionary(w=tensor((2,), (-1,), 5)), "the strides of"),
+    "a negative offset": (dictionary(w=tensor(offset=-1)), "the offset of a tensor is"),
+    "a negative size": (dictionary(w=tensor((-2, 6))), "the shape of a tensor is"),
+    "a size that is no integer": (dictionary(w=tensor((2.5,), (1,))), "the shape of a ten"),
+    "a size beyond 64 bits": (dictionary(w=tensor((2**70,), (1,))), "not made of sizes"),
     "sizes whose product wraps": (dictionary(w=tensor((2**40, 2**40), (0, 0))), "too big"),
     "more strides than sizes": (dictionary(w=tensor((4,), (6, 1))), r"\(4,\) and the strides"),
     "a tensor of no storage": (
         b"ctorch._utils\n_rebuild_tensor_v2\n(" + number(1) + b"K\x00))\x89NtR",
-        "int for its storage",
+        "a int for its storage",
     ),
     "a name that is no text": (b"}" + number(1) + tensor() + b"s", "named by a int, not a text"),
-    "a name that cannot be one": (b"}]" + tensor() + b"s", "unhashable"),
+    "a name that cannot be one": (b"}]" + tensor() + b"s", "a list is a key"),
+    "a name too deep to hash": (b"})" + b"\x85" * 100_000 + tensor() + b"s", "a tuple is a key"),
+    "a name that takes forever to hash": (b"})" + b"q\x00h\x00\x86" * 64 + b"Ns", "a tuple is a"),
+    "sizes that take forever to print": (
+        b"ctorch._utils\n_rebuild_tensor_v2\n("
+        + storage()
+        + b"K\x00)"
+        + b"q\x00h\x00\x86" * 64
+        + b")\x89NtR",
+        "the shape of a tensor is not",
+    ),
+    "names that take forever to print": (
+        b")" + b"q\x00h\x00\x86" * 64 + text("x") + b"\x93",
+        "it names a str of a tuple",
+    ),
+    "a number for a dictionary's pairs": (
+        b"ccollections\nOrderedDict\nK\x01\x85R",
+        "'int' object is not iterable",
+    ),
     "a number for a tensor": (dictionary(epoch=number(3)), "'epoch' is a int, not a tensor"),
     "a list": (b"]", "it holds a list, not a dictionary"),
     "a dictionary in itself": (b"}q\x00" + text("w") + b"h\x00s", "'w' is a dict, not a tensor"),
@@ -275,6 +299,12 @@ def test_a_place_far_off_in_the_memo_takes_no_memory(written):
     """Python's own reader makes a table as long as the largest number."""
     body = dictionary(w=tensor()) + b"r" + struct.pack("<I", 2**32 - 1)
     assert list(load_weights(written(body))) == ["w"]
+
+
+def test_programs_without_end(written, monkeypatch):
+    monkeypatch.setattr("fastconv.models._pickles._INSTRUCTIONS", 1000)
+    assert list(load_weights(written(dictionary(w=tensor())))) == ["w"]
+    refused(written(b"]" * 1000 + dictionary(w=tensor())), "more than 1,000 instructions")
 
 
 def test_tensors_nested_beyond_all_recursion(written):
@@ -302,9 +332,12 @@ def test_a_zip_that_is_another_kind(tmp_path):
 def test_a_legacy_file_that_contradicts_itself(tmp_path):
     weights, path = dictionary(w=tensor()), tmp_path / "w.pth"
     refused(legacy(path, weights, magic=5), "not a file of torch.save")
-    refused(legacy(path, weights, version=1000), "version 1000, not 1001")
+    refused(legacy(path, weights, version=1000), "not version 1001")
     refused(legacy(path, weights, keys=["0", "1"]), "list of storages")
     refused(legacy(path, weights, keys=[]), "list of storages")
+    refused(legacy(path, weights, keys=["0", "0"]), "list of storages")
+    refused(legacy(path, weights, keys=[(("0",),)]), "list of storages")
+    refused(legacy(path, weights, keys="0"), "list of storages")
     refused(legacy(path, weights, {"0": VALUES[:-1]}), "has 23 elements, not 24")
     huge = dictionary(w=tensor(size=2**40))
     data = legacy(path, huge).read_bytes()

@@ -205,12 +205,14 @@ def _torch_legacy(file: IO[bytes]) -> tuple[dict[str, Tensor], dict[str, Array]]
         raise ValueError("it is not a file of torch.save")
     version, system = _pickles.run(file), _pickles.run(file)
     if version != _LEGACY_VERSION or not isinstance(system, dict):
-        raise ValueError(f"its format has version {version!r}, not {_LEGACY_VERSION}")
+        raise ValueError(f"it has not version {_LEGACY_VERSION} of the format")
     order = _order(system.get("little_endian") is not False)
     storages: dict[str, Storage] = {}
     tensors = _state_dict(_pickles.run(file, storages))
     keys = _pickles.run(file)
-    if not isinstance(keys, list) or {*keys} != storages.keys():
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise ValueError("its list of storages is none")
+    if sorted(keys) != sorted(storages):
         raise ValueError("its list of storages is not that of its tensors")
     elements = {}
     for key in keys:

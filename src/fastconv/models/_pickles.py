@@ -2,8 +2,9 @@
 
 A pickle is a program, and Python's own reader calls whatever it names. This one knows the
 instructions that ``torch.save`` writes for numbers, texts, containers and tensors. Any other
-instruction and any other name is an error, and nothing outside this file is ever called. It knows
-the argument forms and numpy; torch need not be installed.
+instruction and any other name is an error, and nothing outside this file is ever called. What was
+made is neither hashed nor printed before its type is known: a tuple of tuples can be so deep, or so
+often refer to one, that either would never end. Knows numpy; torch need not be installed.
 """
 
 from __future__ import annotations
@@ -15,8 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from fastconv import _arguments
-from fastconv._arguments import Array
+from fastconv._arguments import INT64_MAX, Array
 
 __all__ = ["Storage", "Tensor", "run"]
 
@@ -33,6 +33,10 @@ _DTYPES = {
     "ByteStorage": "uint8",
     "BoolStorage": "bool",
 }
+
+
+# A tensor takes about 50; each may take hundreds of bytes.
+_INSTRUCTIONS = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -81,13 +85,27 @@ def _tensor(
     storage: Any, offset: Any, shape: Any, strides: Any, _gradient: Any, _hooks: Any, _: Any = None
 ) -> Tensor:
     if not isinstance(storage, Storage):
-        raise ValueError(f"a tensor has a {type(storage).__name__} for its storage")
-    shape = _arguments.shape("the shape of a tensor", shape)
-    strides = _arguments.shape("the strides of a tensor", strides)
-    (offset,) = _arguments.shape("the offset of a tensor", (offset,))
+        raise ValueError(f"a tensor has {_kind(storage)} for its storage")
+    parts = {"offset": (offset,), "shape": shape, "strides": strides}
+    for name, sizes in parts.items():
+        if type(sizes) is not tuple or not all(map(_is_size, sizes)):
+            raise ValueError(f"the {name} of a tensor is not made of sizes")
     if len(shape) != len(strides):
         raise ValueError(f"a tensor has the shape {shape} and the strides {strides}")
     return Tensor(storage, offset, shape, strides)
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int and 0 <= value <= INT64_MAX
+
+
+def _dictionary(pairs: Any = ()) -> dict[str | int, Any]:
+    filled: dict[str | int, Any] = {}
+    for key, value in pairs:
+        if not isinstance(key, (str, int)):
+            raise ValueError(f"{_kind(key)} is a key of a dictionary")
+        filled[key] = value
+    return filled
 
 
 def _parameter(tensor: Any, _gradient: Any, _hooks: Any) -> Any:
@@ -97,7 +115,7 @@ def _parameter(tensor: Any, _gradient: Any, _hooks: Any) -> Any:
 _NAMES = {
     name: _Name(name, make)
     for name, make in {
-        "collections.OrderedDict": dict[Any, Any],
+        "collections.OrderedDict": _dictionary,
         "torch._utils._rebuild_tensor_v2": _tensor,
         "torch._utils._rebuild_parameter": _parameter,
         **{f"torch.{kind}": None for kind in _DTYPES},
@@ -106,6 +124,8 @@ _NAMES = {
 
 
 def _named(module: object, name: object) -> _Name:
+    if not isinstance(module, str) or not isinstance(name, str):
+        raise ValueError(f"it names {_kind(name)} of {_kind(module)}")
     known = _NAMES.get(f"{module}.{name}")
     if known is None:
         raise ValueError(
@@ -133,7 +153,7 @@ def _storage(identity: object) -> Storage:
     match identity:
         # Old files add which part of another storage it is, if it is one.
         case ("storage", _Name(name, None), str(key), str(), int(size), *view):
-            if size < 0 or view not in ([], [None]):
+            if not _is_size(size) or view not in ([], [None]):
                 raise ValueError(f"storage {key!r} is of a kind that is not read")
             return Storage(key, _DTYPES[name.removeprefix("torch.")], size)
     raise ValueError("it refers to something other than a storage")
@@ -154,9 +174,11 @@ def run(file: IO[bytes], storages: dict[str, Storage] | None = None) -> object:
         return items
 
     def fill(pairs: list[Any]) -> None:
-        stack[-1].update(zip(pairs[::2], pairs[1::2], strict=True))
+        stack[-1].update(_dictionary(zip(pairs[::2], pairs[1::2], strict=True)))
 
-    for opcode, argument, _ in pickletools.genops(file):
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+        if count > _INSTRUCTIONS:
+            raise ValueError(f"it has more than {_INSTRUCTIONS:,} instructions")
         match opcode.name:
             case "BINPUT" | "LONG_BINPUT":
                 memo[argument] = stack[-1]
