@@ -52,6 +52,11 @@ def build(weights: dict[str, Floats]) -> Graph:
     return Graph(nodes, inputs={"digits": None}, outputs=[x], constants=weights, name="digits")
 
 
+def prepared(images: NDArray[np.uint8]) -> Floats:
+    """Digits (n, 28, 28), white on black, as the network was trained to be given them."""
+    return ((images / np.float32(255) - MEAN) / DEVIATION)[:, np.newaxis]
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Read MNIST's test digits with fastconv.")
     parser.add_argument("data", type=Path, help="the folder of MNIST's IDX files")
@@ -62,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
     labels = read_idx(options.data, "t10k-labels", 1)
     network = build(load_weights(path))
     print(network.summary((1, 1, *images.shape[1:])))
-    x = ((images / np.float32(255) - MEAN) / DEVIATION)[:, np.newaxis]
+    x = prepared(images)
 
     def read() -> NDArray[np.intp]:
         batches = (x[i : i + BATCH] for i in range(0, len(x), BATCH))

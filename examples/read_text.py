@@ -85,7 +85,7 @@ def corners(points: NDArray[np.int64]) -> NDArray[np.float64]:
     axes = np.stack([along, [-along[1], along[0]]])
     places = (points - middle) @ axes.T
     low, high = places.min(axis=0) - 0.5, places.max(axis=0) + 0.5
-    # The finder is trained on lines shrunk by this much.
+    # What is found is the core of a line; PP-OCR restores its height this way.
     margin = MARGIN * np.prod(high - low) / (2 * np.sum(high - low))
     (left, top), (right, bottom) = low - margin, high + margin
     around = np.array([[left, top], [left, bottom], [right, bottom], [right, top]])
@@ -166,6 +166,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     for line in lines:
         print(f"{line.sureness:.2f}  {line.text}")
+    if not lines:
+        print("no text found")
     for network, path in zip(networks, paths, strict=True):
         if isinstance(network, Beside):
             print(f"{path.name}: at most {network.apart:.1e} from onnxruntime")

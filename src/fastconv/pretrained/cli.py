@@ -103,7 +103,7 @@ def classify(photo: str | Path, network: str, top: int) -> Answer:
         run(x)
         times.append(perf_counter())
     later = median(end - begin for begin, end in pairwise(times))
-    probability = fastconv.softmax(logits)[0]
+    probability = fastconv.softmax(logits, 1)[0]
     labels = row.labels()
     # A stable sort: of equal ones the first counts as the likelier.
     order = (-probability).argsort(kind="stable")[:top].tolist()
@@ -149,16 +149,15 @@ def _show_rich(answer: Answer, footer: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(header_style="bold", box=None, padding=(0, 2, 0, 0))
-    table.add_column(Text(answer.photo, overflow="ellipsis"))
-    table.add_column("probability", justify="right")
-    table.add_column()
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for place, guess in enumerate(answer.top):
         table.add_row(
             Text(guess.label, style="" if place else "bold"),
-            f"{guess.probability:.1%}",
+            f"{guess.probability:6.1%}",
             ProgressBar(total=1, completed=guess.probability, width=BAR),
         )
     console = Console(highlight=False)
+    # As long as it is: a table would fold or shorten it.
+    console.print(answer.photo, style="dim", markup=False, soft_wrap=True)
     console.print(table)
     console.print(footer, style="dim", markup=False)
