@@ -53,17 +53,19 @@ def read_weights(path: Path) -> dict[str, Floats]:
     return arrays
 
 
-def interpolation(size: int, onto: int) -> Floats:
-    """The matrix (onto, size) that stretches a line of pixels by linear interpolation."""
-    places = (np.arange(onto) + 0.5) * size / onto - 0.5
-    columns = [np.interp(places, np.arange(size), pixel) for pixel in np.eye(size)]
-    return np.stack(columns, axis=1).astype(np.float32)
+def stretch(x: Floats, onto: int, axis: int) -> Floats:
+    """Pixels along an axis made as many as `onto`, by linear interpolation between their middles."""
+    last = x.shape[axis] - 1
+    places = np.clip((np.arange(onto) + 0.5) * (last + 1) / onto - 0.5, 0, last)
+    before = places.astype(int)
+    share = (places - before).astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1 - axis))
+    after = np.minimum(before + 1, last)
+    return x.take(before, axis) * (1 - share) + x.take(after, axis) * share
 
 
 def enlarge(side: Floats, photo: Floats) -> Floats:
     """A map (n, 1, h, w) in the size of the photo."""
-    rows, columns = map(interpolation, side.shape[2:], photo.shape[2:])
-    return rows @ side @ columns.T
+    return stretch(stretch(side, photo.shape[2], 2), photo.shape[3], 3)
 
 
 def build(arrays: dict[str, Floats]) -> Graph:

@@ -60,9 +60,7 @@ def draw(photo: Image.Image, answer: Answer, edges: NDArray[np.float32]) -> Imag
 def main() -> None:
     answer = classify(PHOTO, "efficientnet-lite0", 5)
     photo = read_photo(PHOTO)
-    hed = edges_hed.build(
-        edges_hed.read_weights(trained.weights(edges_hed.HED, edges_hed.WEIGHTS))
-    )
+    hed = edges_hed.build(edges_hed.read_weights(trained.weights(edges_hed.HED, edges_hed.WEIGHTS)))
     picture = draw(photo, answer, hed(edges_hed.PREPARE(photo))[0, 0])
     picture.save(TARGET, optimize=True)
     print(f"{TARGET}: {TARGET.stat().st_size} bytes")

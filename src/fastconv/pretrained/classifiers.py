@@ -33,10 +33,10 @@ def imagenet() -> list[Label]:
 
 def efficientnet_lite0(weights: Path) -> Callable[[Floats], Floats]:
     """Build the network with the weights of that file."""
-    # Here, so that `--help` and complaints do not wait for it.
+    # Here, so that `--help` and complaints do not wait for all networks.
     from fastconv import models
 
-    return models.efficientnet_lite0(models.load_weights(weights))
+    return models.efficientnet_lite0(weights)
 
 
 @dataclass(frozen=True)
