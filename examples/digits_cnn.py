@@ -14,14 +14,14 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import trained
+from fastconv.models import load_weights
+from image_sets import read_idx
 from numpy.typing import NDArray
 
-import trained
 from fastconv.graph import Graph, Node, Operator
 from fastconv.graph import operators as ops
-from fastconv.models import load_weights
 from fastconv.pretrained.packages import DIGIT_RECOGNIZER
-from image_sets import read_idx
 
 Floats = NDArray[np.float32]
 

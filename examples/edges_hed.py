@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import trained
 from numpy.typing import NDArray
 
-import trained
 from fastconv.graph import Graph, Node, Operator
 from fastconv.graph import operators as ops
 from fastconv.pretrained.packages import HED
@@ -54,7 +54,7 @@ def read_weights(path: Path) -> dict[str, Floats]:
 
 
 def stretch(x: Floats, onto: int, axis: int) -> Floats:
-    """Pixels along an axis made as many as `onto`, by linear interpolation between their middles."""
+    """Pixels along an axis made `onto` many, by linear interpolation between their middles."""
     last = x.shape[axis] - 1
     places = np.clip((np.arange(onto) + 0.5) * (last + 1) / onto - 0.5, 0, last)
     before = places.astype(int)

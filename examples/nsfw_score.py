@@ -11,8 +11,8 @@
 from __future__ import annotations
 
 import numpy as np
-
 import trained
+
 from fastconv.pretrained.packages import OPEN_NSFW
 from fastconv.pretrained.photos import Preparation
 

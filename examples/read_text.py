@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import trained
 from numpy.typing import NDArray
 
-import trained
 from fastconv.pretrained.packages import RAPID_OCR
 from fastconv.pretrained.photos import Preparation
 

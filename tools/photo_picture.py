@@ -20,8 +20,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "examples"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 import edges_hed
 import trained
@@ -30,7 +29,7 @@ from fastconv.pretrained.cli import Answer, classify
 from fastconv.pretrained.photos import read_photo
 
 PHOTO = Path(skimage.__file__).parent / "data" / "chelsea.png"
-TARGET = ROOT / "docs" / "_static" / "photo.png"
+TARGET = Path(__file__).parents[1] / "docs" / "_static" / "photo.png"
 BLUE, INK = "#2a78d6", "#333333"
 
 
