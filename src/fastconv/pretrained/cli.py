@@ -1,6 +1,6 @@
 """``python -m fastconv classify``: its options and what it prints.
 
-Exit codes: 0 done, 1 the photo cannot be read, 2 bad options or something is not installed.
+Exit codes: 0 done, 1 a file cannot be read, 2 bad options or something is not installed.
 """
 
 from __future__ import annotations
