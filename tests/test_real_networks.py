@@ -155,7 +155,7 @@ def test_the_digits_network_errs_on_94_of_mnists(weights, example, skip, capsys)
         skip("no mnist")
     digits = example("digits_cnn")
     weights(digits.DIGIT_RECOGNIZER, digits.WEIGHTS)
-    digits.main([folder])
+    digits.main(["--data", folder])
     out = capsys.readouterr().out
     assert "94 errors" in out
     assert "390,410" in out

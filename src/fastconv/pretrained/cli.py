@@ -157,7 +157,7 @@ def _show_rich(answer: Answer, footer: str) -> None:
             ProgressBar(total=1, completed=guess.probability, width=BAR),
         )
     console = Console(highlight=False)
-    # As long as it is: a table would fold or shorten it.
+    # Soft-wrapped lines are printed as they are, to be copied.
     console.print(answer.photo, style="dim", markup=False, soft_wrap=True)
     console.print(table)
-    console.print(footer, style="dim", markup=False)
+    console.print(footer, style="dim", markup=False, soft_wrap=True)
