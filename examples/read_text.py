@@ -38,7 +38,7 @@ PREPARE = Preparation(bgr=True, mean=(127.5, 127.5, 127.5), scale=127.5)
 SHORT_SIDE = 736
 LINE_HEIGHT = 48
 TURNER_WIDTH = 192
-TEXT, SURE_TEXT, SURE_TURNED = 0.3, 0.5, 0.9
+TEXT, SURE_TEXT, SURE_TURNED, SURE_READ = 0.3, 0.5, 0.9, 0.5
 MARGIN = 1.6
 
 
@@ -164,6 +164,7 @@ def main(arguments: list[str] | None = None) -> None:
     lines = trained.timed(
         f"reading {len(cut)} lines", lambda: [read_line(it, turner, reader, letters) for it in cut]
     )
+    lines = [line for line in lines if line.sureness >= SURE_READ]
     for line in lines:
         print(f"{line.sureness:.2f}  {line.text}")
     if not lines:
