@@ -4,6 +4,8 @@ What they answer with them is in ``test_real_networks.py``.
 """
 
 import importlib
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,12 +18,13 @@ from fastconv.pretrained.photos import read_photo
 
 Image = pytest.importorskip("PIL.Image", reason=SKIPS["no extras"])
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
 MISSING = Package("no-such-package-of-weights", "1.2.3")
 
 
 @pytest.fixture(autouse=True)
 def examples(monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "examples")
+    monkeypatch.syspath_prepend(EXAMPLES)
 
 
 @pytest.fixture
@@ -63,16 +66,22 @@ def test_missing_weights_come_with_the_line_that_installs_them(
 
 
 def test_missing_readers_come_with_the_line_that_installs_them(hed, monkeypatch, tmp_path):
-    trained = importlib.import_module("trained")
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(SystemExit, match="pip install h5py"):
         hed.read_weights(tmp_path / "hed.h5")
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(SystemExit, match=r"pip install.* onnx"):
-        trained.load_onnx(tmp_path / "nowhere.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(SystemExit, match="pip install onnxruntime"):
         importlib.import_module("read_text").Beside(abs, tmp_path / "nowhere.onnx")
+
+
+def test_missing_onnx_comes_with_the_line_that_installs_it():
+    # In a process of its own: once imported, fastconv.onnx asks no more.
+    program = "import sys; sys.modules['onnx'] = None; import trained; trained.load_onnx('x.onnx')"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=EXAMPLES, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(r".*pip install.* onnx\S*\n", done.stderr)
 
 
 def test_photos_that_cannot_be_had(monkeypatch, tmp_path):
