@@ -16,11 +16,11 @@ SKIPS = {
     "not linux": "skip-listed: needs an interface of Linux",
     "sanitizer": "skip-listed: a sanitizer keeps freed memory, and loses its locks in a fork",
     "no extras": "skip-listed: a package of the test extra is not installed",
-    "no weights": "skip-listed: a package with trained weights is not installed",
-    "no mnist": "skip-listed: FASTCONV_MNIST does not name the folder of MNIST's IDX files",
     "no peers": "skip-listed: the benchmark's peers are not installed",
     "serial build": "skip-listed: this build has no OpenMP",
     "libomp": "skip-listed: LLVM's OpenMP reads OMP_NUM_THREADS itself and aborts on nonsense",
+    "no weights": "skip-listed: a package with trained weights is not installed",
+    "no mnist": "skip-listed: FASTCONV_MNIST does not name the folder of MNIST's IDX files",
 }
 
 
