@@ -19,6 +19,8 @@ SKIPS = {
     "no peers": "skip-listed: the benchmark's peers are not installed",
     "serial build": "skip-listed: this build has no OpenMP",
     "libomp": "skip-listed: LLVM's OpenMP reads OMP_NUM_THREADS itself and aborts on nonsense",
+    "no weights": "skip-listed: a package with trained weights is not installed",
+    "no mnist": "skip-listed: FASTCONV_MNIST does not name the folder of MNIST's IDX files",
 }
 
 

@@ -172,10 +172,10 @@ def test_the_oracle_is_independent_of_the_kernels():
 # What parts of the package that few programs need may import beside numpy, where they use it.
 EXTRAS = {
     "fastconv.bench": {"matplotlib", "ncnn", "onnx", "onnxruntime", "openvino", "rich", "torch"},
-    "fastconv.classify": {"PIL", "rich"},
     "fastconv.graph.report": {"matplotlib"},
     "fastconv.models": {"safetensors"},
     "fastconv.onnx": {"google", "onnx"},
+    "fastconv.pretrained": {"PIL", "rich"},
 }
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``python -m fastconv bench`` and ``python -m fastconv info``."""
+"""The command line: ``python -m fastconv`` with ``bench``, ``classify`` or ``info``."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("info", help="print build, processor and thread configuration")
     # Imported here: the parser's words live beside what they control.
-    from fastconv.bench import cli
+    from fastconv.bench import cli as bench
+    from fastconv.pretrained import cli as classify
 
-    cli.add_options(
+    bench.add_options(
         commands.add_parser("bench", help="check and time every case against float64 and NumPy")
+    )
+    classify.add_options(
+        commands.add_parser("classify", help="name what a photo shows, by a trained network")
     )
     options = parser.parse_args(arguments)
     if options.command == "info":
         fastconv.show_config()
         return 0
-    return cli.main(options)
+    return classify.main(options) if options.command == "classify" else bench.main(options)
 
 
 def _exit() -> None:
