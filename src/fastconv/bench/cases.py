@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from fastconv.bench.layers import Case, ConvLayer, PoolLayer
+from fastconv.bench.network_cases import Entry
 from fastconv.bench.networks import DEPTHWISE_NETWORKS, NETWORKS, walk
 from fastconv.bench.operators import Timed
 
@@ -132,7 +133,7 @@ RANDOM_CASES: tuple[Case, ...] = tuple(_random_layers())
 CASES: tuple[Case, ...] = NETWORK_CASES + RANDOM_CASES
 
 
-AnyCase = TypeVar("AnyCase", bound=Timed)
+AnyCase = TypeVar("AnyCase", bound=Entry)
 
 
 def select(cases: Iterable[AnyCase], pattern: str) -> tuple[AnyCase, ...]:

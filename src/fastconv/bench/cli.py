@@ -14,15 +14,19 @@ from fastconv.bench.cases import CASES, NETWORK_CASES, select
 from fastconv.bench.console import PlainReporter, RichReporter, make_reporter
 from fastconv.bench.data import Variant
 from fastconv.bench.engines import chosen
+from fastconv.bench.network_cases import BATCHES, Entry, NetworkCase, network_cases
 from fastconv.bench.operator_cases import OPERATOR_CASES, QUICK_OPERATORS
-from fastconv.bench.operators import Timed
 from fastconv.bench.page import page
 from fastconv.bench.peers import missing_line
 from fastconv.bench.results import Report
-from fastconv.bench.session import Budget, Plan, run
+from fastconv.bench.session import Plan, run
+from fastconv.bench.timing import Budget
 
 DEFAULT = Budget(rounds=5, seconds=0.03, slow_seconds=1.0)
 QUICK = Budget(rounds=2, seconds=0.01, slow_seconds=0.05)
+# Of whole networks: a call may take a second, and every round starts a process.
+NETWORKS = Budget(rounds=5, seconds=0.5, slow_seconds=10.0)
+NETWORKS_QUICK = Budget(rounds=2, seconds=0.1, slow_seconds=10.0)
 
 INTERRUPTED = 130
 
@@ -32,7 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="few and short rounds; network layers only, or no gradients' parts",
+        help="few and short rounds; network layers only, or no gradients' parts, or batch 1 alone",
     )
     parser.add_argument(
         "--full",
@@ -53,6 +57,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "threads",
     )
     parser.add_argument(
+        "--networks",
+        action="store_true",
+        help="time whole networks instead, with their memory and the time to their first answer; "
+        "with --peers beside these, at one and at two threads",
+    )
+    parser.add_argument(
+        "--batch",
+        metavar="N[,N]",
+        type=_batches,
+        help="batches of --networks (default 1,8)",
+    )
+    parser.add_argument(
         "--filter",
         metavar="REGEX",
         help="only cases whose name or description matches (regular expression or plain text)",
@@ -61,7 +77,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--threads",
         metavar="N[,N]",
         type=_thread_counts,
-        help="thread counts to time at (default 1; 1,2 with --full, --peers or --operators)",
+        help="thread counts to time at (default 1; 1,2 with --full, --peers, --operators or "
+        "--networks)",
     )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all figures to a file")
     parser.add_argument("--plot", metavar="FILE.png", type=Path, help="draw the figures")
@@ -81,15 +98,23 @@ _PICTURES = (".png", ".svg", ".pdf", ".jpg")
 """Kinds that every backend of matplotlib writes."""
 
 
-def _thread_counts(text: str) -> tuple[int, ...]:
+def _counts(text: str, most: int) -> tuple[int, ...]:
     parts = text.split(",")
-    if not all(part.strip().isdecimal() and 1 <= int(part) <= 256 for part in parts):
-        raise argparse.ArgumentTypeError(f"takes numbers from 1 to 256, as in 1,2, got {text!r}")
+    if not all(part.strip().isdecimal() and 1 <= int(part) <= most for part in parts):
+        raise argparse.ArgumentTypeError(f"takes numbers from 1 to {most}, as in 1,2, got {text!r}")
     return tuple(sorted({int(part) for part in parts}))
 
 
+def _thread_counts(text: str) -> tuple[int, ...]:
+    return _counts(text, 256)
+
+
+def _batches(text: str) -> tuple[int, ...]:
+    return _counts(text, 1024)
+
+
 def _variants(options: argparse.Namespace) -> list[Variant]:
-    both = options.full or options.peers or options.operators
+    both = options.full or options.peers or options.operators or options.networks
     threads = options.threads or ((1, 2) if both else (1,))
     variants = [Variant(count) for count in threads]
     if options.full:
@@ -98,10 +123,12 @@ def _variants(options: argparse.Namespace) -> list[Variant]:
     return variants
 
 
-def _cases(options: argparse.Namespace) -> tuple[Timed, ...]:
+def _cases(options: argparse.Namespace) -> tuple[Entry, ...]:
     few = options.quick and not options.filter
-    cases: tuple[Timed, ...]
-    if options.operators:
+    cases: tuple[Entry, ...]
+    if options.networks:
+        cases = network_cases(options.batch or (BATCHES[:1] if few else BATCHES))
+    elif options.operators:
         cases = QUICK_OPERATORS if few else OPERATOR_CASES
     else:
         cases = NETWORK_CASES if few else CASES
@@ -124,7 +151,8 @@ def main(options: argparse.Namespace) -> int:
         return 2
     if options.list:
         for case in cases:
-            print(f"{case.id:<28} {case.label:<32} {case.macs / 1e6:>9.2f} M steps")
+            work = "" if isinstance(case, NetworkCase) else f"{case.macs / 1e6:>9.2f} M steps"
+            print(f"{case.id:<28} {case.label:<32} {work}".rstrip())
         return 0
 
     engines, missing = chosen(options.peers or options.operators, {case.op for case in cases})
@@ -132,8 +160,7 @@ def main(options: argparse.Namespace) -> int:
         print(f"fastconv bench: {missing_line(missing)}", file=sys.stderr)
         if options.peers and not any(engine.role == "peer" for engine in engines):
             return 2
-    budget = QUICK if options.quick else DEFAULT
-    plan = Plan(cases, _variants(options), budget, engines)
+    plan = Plan(cases, _variants(options), _budget(options), engines)
     report, reporter = Report(), make_reporter()
     report.facts["missing"] = missing
     report.facts["options"] = {
@@ -141,6 +168,7 @@ def main(options: argparse.Namespace) -> int:
         "full": options.full,
         "peers": options.peers,
         "operators": options.operators,
+        "networks": options.networks,
         "filter": options.filter,
         "rounds": plan.budget.rounds,
         "seconds": plan.budget.seconds,
@@ -155,11 +183,22 @@ def main(options: argparse.Namespace) -> int:
     return 1 if report.failures() else 0
 
 
+def _budget(options: argparse.Namespace) -> Budget:
+    if options.networks:
+        return NETWORKS_QUICK if options.quick else NETWORKS
+    return QUICK if options.quick else DEFAULT
+
+
 def _complaint(options: argparse.Namespace) -> str | None:
     """What stands against these options, if anything."""
     for name in ("full", "peers", "plot", "html"):
         if options.operators and getattr(options, name):
             return f"--{name} is of the networks' layers: it does not go with --operators"
+    for name in ("full", "operators", "plot", "html"):
+        if options.networks and getattr(options, name):
+            return f"--{name} is not of whole networks: it does not go with --networks"
+    if options.batch and not options.networks:
+        return "--batch is of whole networks: it goes with --networks"
     if options.plot and options.plot.suffix.lower() not in _PICTURES:
         return f"--plot {options.plot}: draws {', '.join(_PICTURES)}"
     if options.plot and importlib.util.find_spec("matplotlib") is None:
@@ -203,9 +242,12 @@ def _show_file(options: argparse.Namespace) -> int:
     except (OSError, ValueError, KeyError, TypeError) as error:
         print(f"fastconv bench: --load {options.load}: {error}", file=sys.stderr)
         return 2
-    if report.facts.get("options", {}).get("operators") and (options.plot or options.html):
+    measured = report.facts.get("options", {})
+    pictured = not (measured.get("operators") or measured.get("networks"))
+    if not pictured and (options.plot or options.html):
         print(
-            f"fastconv bench: --load {options.load}: of operators no pictures are drawn",
+            f"fastconv bench: --load {options.load}: of operators and whole networks no pictures "
+            "are drawn",
             file=sys.stderr,
         )
         return 2

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Literal
 
-from fastconv.bench.operators import Timed
+from fastconv.bench.network_cases import Entry
 from fastconv.bench.results import CaseResult, Report
 from fastconv.bench.views import view_of
 from fastconv.bench.wording import head_lines, show_rate, show_share
@@ -39,7 +39,7 @@ class PlainReporter:
         cells = (f"{column.name:{column.align}{column.width}}" for column in self._columns)
         self._line(f"{'':9} {' '.join(cells)}")
 
-    def working(self, case: Timed) -> None:
+    def working(self, case: Entry) -> None:
         """Nothing: the line comes when the case is done."""
 
     def finished(self, result: CaseResult) -> None:
@@ -97,7 +97,7 @@ class RichReporter:
         self._task = self._progress.add_task("", total=total, last="")
         self._progress.start()
 
-    def working(self, case: Timed) -> None:
+    def working(self, case: Entry) -> None:
         self._progress.update(self._task, description=case.id)
 
     def finished(self, result: CaseResult) -> None:

@@ -29,7 +29,7 @@ def torch_time(row: Row) -> str:
 
 
 def show_ratio(row: Row) -> str:
-    """PyTorch's time over fastconv's, empty where it was not timed."""
+    """Time of the fastest peer over fastconv's, empty where none was timed."""
     each = _compared(row)
     return f"{each.ratio:.2f}" if each else ""
 

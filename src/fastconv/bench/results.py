@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, Literal, Self
@@ -41,7 +41,8 @@ class Measurement:
     ``rounds`` are the medians of the rounds in seconds, ``peaks`` the FMA peak in GFLOP/s that one
     thread of the same process had meanwhile; ``error`` is the worst error found as a share
     of its bound. ``failure`` says what went wrong, and ``absent`` why the engine was not asked,
-    where there are no times.
+    where there are no times. Of networks ``loads`` are the seconds from files to the first answer,
+    ``memory`` the peak resident bytes of each process, ``imported`` what it had before it loaded.
     """
 
     engine: str
@@ -54,6 +55,9 @@ class Measurement:
     positions: int = 0
     rounds: list[float] = field(default_factory=list)
     peaks: list[float] = field(default_factory=list)
+    loads: list[float] = field(default_factory=list)
+    memory: list[int] = field(default_factory=list)
+    imported: list[int] = field(default_factory=list)
     failure: str | None = None
     absent: str | None = None
 
@@ -64,7 +68,27 @@ class Measurement:
     @property
     def seconds(self) -> float | None:
         """Median of the rounds."""
-        return median(self.rounds) if self.rounds and not self.failure else None
+        return self._median(self.rounds)
+
+    @property
+    def load(self) -> float | None:
+        """Median seconds to the first answer."""
+        return self._median(self.loads)
+
+    @property
+    def peak_memory(self) -> float | None:
+        """Median bytes of a process."""
+        return self._median(self.memory)
+
+    @property
+    def own_memory(self) -> float | None:
+        """Median bytes that came after the imports."""
+        pairs = zip(self.memory, self.imported, strict=True)
+        return self._median([peak - before for peak, before in pairs])
+
+    def _median(self, values: Sequence[float]) -> float | None:
+        """None without values, and of a measurement that failed."""
+        return median(values) if values and not self.failure else None
 
 
 @dataclass(slots=True)

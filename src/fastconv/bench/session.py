@@ -20,8 +20,11 @@ import fastconv
 from fastconv.bench.client import EngineError, Workers
 from fastconv.bench.data import Variant
 from fastconv.bench.engines import ENGINES, Engine
+from fastconv.bench.network_cases import Entry, NetworkCase
+from fastconv.bench.network_session import measure_network
 from fastconv.bench.operators import Timed
 from fastconv.bench.results import CaseResult, Measurement, Report
+from fastconv.bench.timing import Budget
 
 _BANDWIDTH_EVERY = 8
 """Cases between two readings of the bandwidth, each of which takes a tenth of a second."""
@@ -33,19 +36,10 @@ would take a core from whoever comes next, whose own threads then wait for each 
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
-    """How long to look: rounds, seconds of an engine in a round, seconds of a slow engine."""
-
-    rounds: int
-    seconds: float
-    slow_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """What to run."""
 
-    cases: Sequence[Timed]
+    cases: Sequence[Entry]
     variants: Sequence[Variant]
     budget: Budget
     engines: Sequence[Engine]
@@ -56,7 +50,7 @@ class Reporter(Protocol):
 
     def begin(self, report: Report, total: int) -> None: ...
 
-    def working(self, case: Timed) -> None: ...
+    def working(self, case: Entry) -> None: ...
 
     def finished(self, result: CaseResult) -> None: ...
 
@@ -72,8 +66,11 @@ def run(plan: Plan, report: Report, reporter: Reporter) -> None:
             reporter.begin(report, len(plan.cases))
             for case in plan.cases:
                 reporter.working(case)
-                _measure_machine(workers, report)
-                result = _measure_case(workers, case, plan)
+                if isinstance(case, NetworkCase):
+                    result = _measure_network(case, plan)
+                else:
+                    _measure_machine(workers, report)
+                    result = _measure_case(workers, case, plan)
                 report.cases.append(result)
                 reporter.finished(result)
             report.complete = True
@@ -124,7 +121,7 @@ def _measure_machine(workers: Workers, report: Report) -> None:
         report.reads.append(bandwidth["read"])
 
 
-def _contenders(case: Timed, plan: Plan) -> list[tuple[str, Variant]]:
+def _contenders(case: Entry, plan: Plan) -> list[tuple[str, Variant]]:
     """fastconv in every variant; the others in the plain one, slow ones where they can end."""
     chosen = [("fastconv", variant) for variant in plan.variants]
     threads = sorted({variant.threads for variant in plan.variants})
@@ -136,6 +133,11 @@ def _contenders(case: Timed, plan: Plan) -> list[tuple[str, Variant]]:
         elif engine.estimate(case) <= plan.budget.slow_seconds:
             chosen.append((engine.name, Variant()))
     return chosen
+
+
+def _measure_network(case: NetworkCase, plan: Plan) -> CaseResult:
+    packages = {package for engine in plan.engines for package in engine.packages}
+    return measure_network(case, _contenders(case, plan), packages, plan.budget)
 
 
 def _measure_case(workers: Workers, case: Timed, plan: Plan) -> CaseResult:

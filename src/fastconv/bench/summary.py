@@ -67,7 +67,7 @@ def _plain_rows(report: Report) -> list[Row]:
     return [row for row in report.rows() if row.variant == Variant() and not row.failure]
 
 
-def _judge(
+def judge(
     text: str,
     found: Iterable[tuple[str, float]],
     holds: Callable[[float], bool],
@@ -102,7 +102,7 @@ def _ratios(
 
 def _dense_peak(report: Report) -> Rule:
     level = report.facts.get("config", {}).get("level", "?")
-    return _judge(
+    return judge(
         f"dense layers, one thread ({level}): share of the FMA peak >= {DENSE_PEAK_SHARE}",
         [(row.result.id, row.peak_share) for row in _plain_rows(report) if row.result.dense],
         lambda share: share >= DENSE_PEAK_SHARE,
@@ -111,7 +111,7 @@ def _dense_peak(report: Report) -> Rule:
 
 
 def _float64(report: Report) -> Rule:
-    return _judge(
+    return judge(
         f"dense layers: float64 >= {FLOAT64_SHARE} of float32's GFLOP/s",
         _ratios(report, Variant(), Variant(dtype="float64"), lambda result: result.dense),
         lambda share: share >= FLOAT64_SHARE,
@@ -120,7 +120,7 @@ def _float64(report: Report) -> Rule:
 
 
 def _channels_last(report: Report) -> Rule:
-    return _judge(
+    return judge(
         f"channels_last <= {CHANNELS_LAST_TIMES} of NCHW's time",
         _ratios(report, Variant(channels_last=True), Variant(), lambda result: result.op == "conv"),
         lambda ratio: ratio <= CHANNELS_LAST_TIMES,
@@ -130,7 +130,7 @@ def _channels_last(report: Report) -> Rule:
 
 
 def _two_threads(report: Report) -> Rule:
-    return _judge(
+    return judge(
         f"layers over {TWO_THREADS_FLOPS / 1e6:.0f} MFLOP: two threads >= {TWO_THREADS_TIMES}x one",
         _ratios(report, Variant(), Variant(2), lambda result: result.flops > TWO_THREADS_FLOPS),
         lambda ratio: ratio >= TWO_THREADS_TIMES,
@@ -154,7 +154,7 @@ def _numpy(report: Report) -> Rule:
 
 
 def _loops(report: Report) -> Rule:
-    return _judge(
+    return judge(
         f"convolutions: >= {LOOPS_TIMES:,.0f}x the naive loops",
         [
             (row.result.id, row.times_loops)
@@ -199,7 +199,7 @@ def _overlaps(report: Report) -> Rule:
 def _copy_share(
     report: Report, windows: str, least: float, choose: Callable[[dict[str, Any]], bool]
 ) -> Rule:
-    return _judge(
+    return judge(
         f"poolings over {STREAMED_BYTES / 1e6:g} MB, {windows}: share of copy bandwidth >= {least}",
         [
             (row.result.id, row.copy_share)
@@ -226,17 +226,17 @@ def _against_peers(found: list[Comparison]) -> list[Rule]:
         figure = f"{len(losers)} of {len(found)} are, worst {worst.where} {worst.ratio:.2f}"
         none_behind = Rule(text, figure, False)
     return [
-        _mean_rule(
+        mean_rule(
             f"network layers: geometric mean >= {PEER_TIMES}x the fastest peer of each",
             mean_of(networks, lambda each: each.ratio),
             PEER_TIMES,
         ),
-        _mean_rule(
+        mean_rule(
             f"random list: geometric mean >= {RANDOM_TIMES}x the fastest peer of each",
             mean_of(randoms, lambda each: each.ratio),
             RANDOM_TIMES,
         ),
-        _mean_rule(
+        mean_rule(
             f"all layers: geometric mean >= {TORCH_TIMES}x torch, contiguous",
             mean_of(found, lambda each: each.to_torch),
             TORCH_TIMES,
@@ -245,7 +245,7 @@ def _against_peers(found: list[Comparison]) -> list[Rule]:
     ]
 
 
-def _mean_rule(text: str, mean: tuple[float, int] | None, least: float) -> Rule:
+def mean_rule(text: str, mean: tuple[float, int] | None, least: float) -> Rule:
     if mean is None:
         return Rule(text)
     value, count = mean

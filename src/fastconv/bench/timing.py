@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 
@@ -17,6 +18,15 @@ SAMPLE_SECONDS = 2e-4
 
 YARDSTICK_EVERY = 8
 """Samples from one reading of the yardstick, of half a millisecond, to the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long to look: rounds, seconds of an engine in a round, seconds of a slow engine."""
+
+    rounds: int
+    seconds: float
+    slow_seconds: float
 
 
 def timed(run: Callable[[], object]) -> float:

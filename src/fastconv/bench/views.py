@@ -1,19 +1,28 @@
 """What is shown of a report: the columns of its table, and the lines that follow it.
 
-One view for the layers of networks, one for operators. Knows ``results``, ``summary`` and the
-modules of text.
+One view for the layers of networks, one for operators, one for whole networks. Knows ``results``,
+the summaries and the modules of text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from fastconv.bench.networks_summary import network_rules
+from fastconv.bench.networks_text import (
+    fastest_peer,
+    fastest_time,
+    load_time,
+    most_mb,
+    network_lines,
+    own_mb,
+)
 from fastconv.bench.operators_text import operator_lines, show_ratio, torch_time
 from fastconv.bench.peers_text import kept_away, peer_lines
 from fastconv.bench.results import Report, Row
-from fastconv.bench.summary import summarise
+from fastconv.bench.summary import Rule, summarise
 from fastconv.bench.wording import (
     fit,
     show_rate,
@@ -61,11 +70,21 @@ class View:
 
 def view_of(report: Report) -> View:
     """The view for what was measured."""
-    return OPERATORS_VIEW if report.facts.get("options", {}).get("operators") else LAYERS_VIEW
+    options = report.facts.get("options", {})
+    if options.get("networks"):
+        return NETWORKS_VIEW
+    return OPERATORS_VIEW if options.get("operators") else LAYERS_VIEW
 
 
 def _unstyled(lines: list[str]) -> list[Styled]:
     return [(line, "") for line in lines]
+
+
+def _rules(rules: Iterable[Rule]) -> list[Styled]:
+    return [
+        (f"{_WORDS[rule.held]:>6}  {rule.text}: {rule.figure}", _STYLES[rule.held])
+        for rule in rules
+    ]
 
 
 def _failures(report: Report) -> list[Styled]:
@@ -90,11 +109,7 @@ def _layers_tail(report: Report) -> list[Styled]:
         *peer_lines(report),
         "",
     ]
-    rules = [
-        (f"{_WORDS[rule.held]:>6}  {rule.text}: {rule.figure}", _STYLES[rule.held])
-        for rule in summarise(report)
-    ]
-    return _unstyled(lines) + rules + _failures(report)
+    return _unstyled(lines) + _rules(summarise(report)) + _failures(report)
 
 
 LAYERS_VIEW = View(
@@ -141,4 +156,31 @@ OPERATORS_VIEW = View(
         Column("share of", ">", 9, show_share, _share_style),
     ),
     _operators_tail,
+)
+
+
+# ---- whole networks
+
+
+def _networks_tail(report: Report) -> list[Styled]:
+    """How the figures were taken, all engines' figures, the rules, and the failures."""
+    lines = [*network_lines(report), *kept_away(report), ""]
+    return _unstyled(lines) + _rules(network_rules(report)) + _failures(report)
+
+
+NETWORKS_VIEW = View(
+    (
+        Column("case", "<", 21, lambda row: row.result.id),
+        Column("thr", ">", 3, lambda row: str(row.variant.threads)),
+        Column("ms", ">", 8, lambda row: show_time(row.seconds)),
+        Column("GFLOP/s", ">", 7, lambda row: f"{row.gflops:.1f}"),
+        Column("fastest peer", "<", 17, fastest_peer),
+        Column("its ms", ">", 8, fastest_time),
+        Column("ratio", ">", 5, show_ratio),
+        Column("MB", ">", 6, own_mb),
+        Column("peers'", ">", 6, most_mb),
+        Column("load ms", ">", 8, load_time("fastconv")),
+        Column("ort's", ">", 8, load_time("onnxruntime")),
+    ),
+    _networks_tail,
 )

@@ -36,8 +36,8 @@ def show_rate(row: Row) -> str:
 
 
 def show_share(row: Row) -> str:
-    """Of the yardstick that suits the case."""
-    return f"{row.share:.0%} {row.yardstick}"
+    """Of the yardstick that suits the case, empty where it has none."""
+    return "" if isnan(row.share) else f"{row.share:.0%} {row.yardstick}"
 
 
 def fit(text: str, width: int) -> str:

@@ -13,7 +13,9 @@ import os
 import pickle
 import signal
 import sys
+from collections.abc import Collection
 from functools import partial
+from time import perf_counter
 from types import ModuleType
 from typing import BinaryIO
 
@@ -23,6 +25,9 @@ from fastconv import _core
 from fastconv.bench.checks import Check, check_output
 from fastconv.bench.data import Arrays, Variant, make_arrays
 from fastconv.bench.engines import ENGINES, Prepared
+from fastconv.bench.memory import peak_bytes
+from fastconv.bench.network_cases import NetworkCase
+from fastconv.bench.network_files import NetworkFiles, Written, write
 from fastconv.bench.operators import Timed
 from fastconv.bench.timing import median_seconds, timed
 
@@ -32,7 +37,10 @@ class Service:
 
     def __init__(self, engine: ModuleType) -> None:
         self._engine = engine
-        self._ready: dict[Variant, tuple[Timed, Arrays, Prepared]] = {}
+        self._ready: dict[Variant, Prepared] = {}
+        # What is prepared need not own its arrays.
+        self._arrays: dict[Variant, tuple[Timed, Arrays]] = {}
+        self._inputs: dict[Variant, np.ndarray] = {}
 
     def versions(self) -> dict[str, str]:
         return dict(self._engine.versions())
@@ -41,12 +49,12 @@ class Service:
         """Make a variant of a case ready; answers its algorithm and details."""
         arrays = make_arrays(case, variant.dtype)
         prepared = self._engine.prepare(case, variant, arrays)
-        self._ready[variant] = case, arrays, prepared
+        self._ready[variant], self._arrays[variant] = prepared, (case, arrays)
         return prepared.algorithm, prepared.details
 
     def check(self, variant: Variant) -> tuple[Check, float]:
         """Compare the output of what will be timed with float64; also its time, a cold one."""
-        case, arrays, prepared = self._ready[variant]
+        prepared, (case, arrays) = self._ready[variant], self._arrays[variant]
         outputs = []
         seconds = timed(lambda: outputs.append(prepared.run()))
         out = prepared.to_array(outputs[0])
@@ -57,11 +65,36 @@ class Service:
     def time(self, variant: Variant, budget: float, with_peak: bool) -> tuple[float, float | None]:
         """Median seconds of a call, and the FMA peak between them, GFLOP/s of one thread."""
         peak = partial(_core.measure_fma_peak, variant.dtype) if with_peak else None
-        return median_seconds(self._ready[variant][2].run, budget, peak)
+        return median_seconds(self._ready[variant].run, budget, peak)
+
+    def write(self, case: NetworkCase, files: NetworkFiles, packages: Collection[str]) -> Written:
+        """Write a network's files for this and other engines."""
+        return write(case, files, packages)
+
+    def load(
+        self, case: NetworkCase, files: NetworkFiles, variant: Variant
+    ) -> tuple[np.ndarray, float, int | None]:
+        """Load a network and answer; also the seconds of both, and the memory taken before."""
+        # What is timed is the network's alone: libraries are imported, the input is there.
+        self._engine.versions()
+        importlib.import_module("fastconv.models")
+        x = case.input()
+        imported, start = peak_bytes(), perf_counter()
+        prepared = self._engine.load(case, files, variant, x)
+        out = prepared.to_array(prepared.run())
+        seconds = perf_counter() - start
+        self._ready[variant], self._inputs[variant] = prepared, x
+        return out, seconds, imported
+
+    def memory(self) -> int | None:
+        """Peak resident bytes so far."""
+        return peak_bytes()
 
     def drop(self) -> None:
         """Forget the current case and its arrays."""
         self._ready.clear()
+        self._arrays.clear()
+        self._inputs.clear()
 
     def bandwidth(self) -> dict[str, float]:
         """GB/s of reading and of copying, one thread, now."""

@@ -1,20 +1,22 @@
 """The table of engines. To add one: a module beside this file, and a row here.
 
-A module serves one engine in a process of its own and offers three functions, the first of
+A module serves one engine in a process of its own and offers these functions, the first of
 which is called once, before any other::
 
     start(threads)               # limit the engine to so many threads
-    versions() -> dict[str, str]
-    prepare(case, variant, arrays) -> Prepared
+    versions() -> dict[str, str]  # imports all of its library
+    prepare(case, variant, arrays) -> Prepared    # of a layer or an operator
+    load(case, files, variant, x) -> Prepared     # of a network, from its files
 
 The table itself imports none of them, and a module imports its package in its functions alone: an
 engine that is not installed costs nothing, and one that is does not come into this process.
-``onnx_model`` builds the models of the engines that read ONNX and serves none itself.
+``torch_graph`` runs graphs for those of PyTorch and serves none itself.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -22,7 +24,8 @@ from typing import Any, Literal
 import numpy as np
 
 from fastconv.bench.layers import PoolLayer
-from fastconv.bench.operators import OPERATORS, Timed
+from fastconv.bench.network_cases import Entry, NetworkCase
+from fastconv.bench.operators import OPERATORS
 
 Output = np.ndarray | tuple[np.ndarray, ...]
 
@@ -31,7 +34,7 @@ def _itself(out: Output) -> Output:
     return out
 
 
-def _served(case: Timed) -> None:
+def _served(case: Entry) -> None:
     """No case is absent."""
 
 
@@ -63,6 +66,9 @@ class Prepared:
 LAYERS = ("conv", "pool")
 """The kinds of the layers of networks, which most engines serve."""
 
+NETWORKS = ("network",)
+"""The kind of whole networks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:
@@ -74,9 +80,10 @@ class Engine:
         As reports show it.
     module : str
         What the worker process imports.
-    role : {"ours", "baseline", "peer", "one-shot"}
+    role : {"ours", "baseline", "peer", "one-shot", "reference"}
         What its figures are for: peers compete with ours in their prepared form, the one-shot
-        engines with each other.
+        engines with each other; what is only to be left far behind is no peer, but is asked for
+        with them.
     estimate : callable or None
         Seconds that a case will take, for an engine too slow for most cases; such an engine is
         called once per case. ``None``: quick enough to be asked in every round.
@@ -90,11 +97,11 @@ class Engine:
 
     name: str
     module: str
-    role: Literal["ours", "baseline", "peer", "one-shot"]
-    estimate: Callable[[Timed], float] | None = None
+    role: Literal["ours", "baseline", "peer", "one-shot", "reference"]
+    estimate: Callable[[Entry], float] | None = None
     packages: tuple[str, ...] = ()
     ops: tuple[str, ...] = LAYERS
-    absent: Callable[[Timed], str | None] = _served
+    absent: Callable[[Entry], str | None] = _served
 
     @property
     def missing(self) -> list[str]:
@@ -107,11 +114,20 @@ class Engine:
 _LOOP_STEP_SECONDS = 1.2e-7
 
 
-def _loops_seconds(case: Timed) -> float:
+def _loops_seconds(case: Entry) -> float:
+    assert not isinstance(case, NetworkCase)  # for which it is not asked
     return case.macs * _LOOP_STEP_SECONDS
 
 
-def _ncnn_absent(case: Timed) -> str | None:
+# The reference is slow: one light network, one image at a time, shows by how much.
+_LIGHT = ("squeezenet n1",)
+
+
+def _reference_seconds(case: Entry) -> float:
+    return 0.0 if case.id in _LIGHT else math.inf
+
+
+def _ncnn_absent(case: Entry) -> str | None:
     dilated = isinstance(case, PoolLayer) and case.dilation != (1, 1)
     return "its pooling has no dilation" if dilated else None
 
@@ -121,7 +137,7 @@ _HERE = "fastconv.bench.engines"
 ENGINES: dict[str, Engine] = {
     engine.name: engine
     for engine in (
-        Engine("fastconv", f"{_HERE}.ours", "ours", ops=LAYERS + OPERATORS),
+        Engine("fastconv", f"{_HERE}.ours", "ours", ops=LAYERS + OPERATORS + NETWORKS),
         Engine("numpy", f"{_HERE}.vectorised", "baseline"),
         Engine("loops", f"{_HERE}.loops", "baseline", _loops_seconds),
         Engine(
@@ -129,12 +145,45 @@ ENGINES: dict[str, Engine] = {
             f"{_HERE}.torch_module",
             "peer",
             packages=("torch",),
-            ops=LAYERS + OPERATORS,
+            ops=LAYERS + OPERATORS + NETWORKS,
         ),
-        Engine("torch channels-last", f"{_HERE}.torch_last", "peer", packages=("torch",)),
-        Engine("onnxruntime", f"{_HERE}.ort", "peer", packages=("onnxruntime", "onnx")),
-        Engine("openvino", f"{_HERE}.openvino_request", "peer", packages=("openvino", "onnx")),
-        Engine("ncnn", f"{_HERE}.ncnn_net", "peer", packages=("ncnn",), absent=_ncnn_absent),
+        Engine(
+            "torch channels-last",
+            f"{_HERE}.torch_last",
+            "peer",
+            packages=("torch",),
+            ops=LAYERS + NETWORKS,
+        ),
+        Engine(
+            "onnxruntime",
+            f"{_HERE}.ort",
+            "peer",
+            packages=("onnxruntime", "onnx"),
+            ops=LAYERS + NETWORKS,
+        ),
+        Engine(
+            "openvino",
+            f"{_HERE}.openvino_request",
+            "peer",
+            packages=("openvino", "onnx"),
+            ops=LAYERS + NETWORKS,
+        ),
+        Engine(
+            "ncnn",
+            f"{_HERE}.ncnn_net",
+            "peer",
+            packages=("ncnn",),
+            ops=LAYERS + NETWORKS,
+            absent=_ncnn_absent,
+        ),
+        Engine(
+            "onnx.reference",
+            f"{_HERE}.onnx_reference",
+            "reference",
+            _reference_seconds,
+            packages=("onnx",),
+            ops=NETWORKS,
+        ),
         Engine("fastconv one-shot", f"{_HERE}.ours_function", "one-shot", ops=("conv",)),
         Engine(
             "torch one-shot",

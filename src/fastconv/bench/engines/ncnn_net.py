@@ -1,4 +1,4 @@
-"""ncnn: a net of one layer from parameter text and weights, every use of half precision off.
+"""ncnn: a net from parameter text and weights, every use of half precision off.
 
 What is timed is an extraction: a new extractor, which ncnn needs for each run, the input handed to
 it and the output taken from it.
@@ -7,14 +7,17 @@ it and the output taken from it.
 from __future__ import annotations
 
 import tempfile
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fastconv.bench.data import Arrays, Variant
 from fastconv.bench.engines import Prepared
-from fastconv.bench.layers import Case, ConvLayer, PoolLayer
+from fastconv.bench.export_ncnn import to_ncnn
+from fastconv.bench.graphs import graph_of
+from fastconv.bench.layers import Case, Shape
+from fastconv.bench.network_cases import NetworkCase
+from fastconv.bench.network_files import NetworkFiles
 
 _NOT_FLOAT32 = (
     "use_fp16_packed",
@@ -50,30 +53,33 @@ def versions() -> dict[str, str]:
 
 
 def prepare(case: Case, variant: Variant, arrays: Arrays) -> Prepared:
+    with tempfile.NamedTemporaryFile() as file:
+        text = to_ncnn(graph_of(case, arrays), case.x_shape, file)
+        file.flush()
+        net = net_of(text, file.name, variant.threads)
+    return prepared(net, "x", "y", arrays.x, case.out_shape)
+
+
+def load(case: NetworkCase, files: NetworkFiles, variant: Variant, x: np.ndarray) -> Prepared:
+    text, weights = files.ncnn
+    net = net_of(text.read_text(encoding="utf-8"), str(weights), variant.threads)
+    (given,), (made,) = net.input_names(), net.output_names()
+    return prepared(net, given, made, x)
+
+
+def net_of(text: str, weights: str, threads: int) -> Any:
     import ncnn
 
     net = ncnn.Net()
-    net.opt.num_threads = variant.threads
+    net.opt.num_threads = threads
     net.opt.use_winograd_convolution = True
     net.opt.use_packing_layout = True
     net.opt.blob_allocator, net.opt.workspace_allocator = _allocators
     for option in _NOT_FLOAT32:
         setattr(net.opt, option, False)
-    layer, options = _conv(case) if isinstance(case, ConvLayer) else _pool(case)
-    words = " ".join(f"{key}={value}" for key, value in options.items())
-    _ok(
-        "load_param",
-        net.load_param_mem(f"7767517\n2 2\nInput x 0 1 x\n{layer} y 1 1 x y {words}\n"),
-    )
-    with tempfile.NamedTemporaryFile() as file:
-        if isinstance(case, ConvLayer):
-            # Four zero bytes say that float32 follows.
-            file.write(bytes(4) + arrays.weight.tobytes() + arrays.bias.tobytes())
-        file.flush()
-        _ok("load_model", net.load_model(file.name))
-    # The copy has its planes aligned as ncnn aligns its own.
-    x = ncnn.Mat(arrays.x, batch_index=0).clone()
-    return Prepared(partial(_extract, net, x), to_array=partial(_to_array, case), winograd=True)
+    _ok("load_param", net.load_param_mem(text))
+    _ok("load_model", net.load_model(weights))
+    return net
 
 
 def _ok(what: str, status: int) -> None:
@@ -81,61 +87,25 @@ def _ok(what: str, status: int) -> None:
         raise RuntimeError(f"ncnn: {what} failed with {status}")
 
 
-def _extract(net: Any, x: Any) -> Any:
-    extractor = net.create_extractor()
-    extractor.input("x", x)
-    status, out = extractor.extract("y")
-    _ok("extract", status)
-    return out
+def prepared(
+    net: Any, given: str, made: str, x: np.ndarray, shape: Shape | None = None
+) -> Prepared:
+    """A net between two blobs; its output gets a shape where it may have lost axes of length 1."""
+    import ncnn
 
+    # The copy has its planes aligned as ncnn aligns its own.
+    mat = ncnn.Mat(x, batch_index=0).clone()
 
-def _to_array(case: Case, out: Any) -> np.ndarray:
-    """A copy: the Mat's memory goes back to the pool with it."""
-    array = np.array(out.numpy(batch_index=0))
-    whole = isinstance(case, PoolLayer) and case.kind == "global_avg"
-    # The means of whole planes have lost their axes of length one.
-    return array[:, :, None, None] if whole else array
+    def extract() -> Any:
+        extractor = net.create_extractor()
+        extractor.input(given, mat)
+        status, out = extractor.extract(made)
+        _ok("extract", status)
+        return out
 
+    def to_array(out: Any) -> np.ndarray:
+        # A copy: the Mat's memory goes back to the pool with it.
+        array = np.array(out.numpy(batch_index=0))
+        return array if shape is None else array.reshape(shape)
 
-def _conv(case: ConvLayer) -> tuple[str, dict[int, int]]:
-    """Layer type and parameters by ncnn's numbers."""
-    top, bottom, left, right = case.padding
-    options = {
-        0: case.k,
-        1: case.kw,
-        11: case.kh,
-        2: case.dilation[1],
-        12: case.dilation[0],
-        3: case.stride[1],
-        13: case.stride[0],
-        4: left,
-        15: right,
-        14: top,
-        16: bottom,
-        5: 1,
-        6: case.k * case.reduction,
-    }
-    if case.groups == 1:
-        return "Convolution", options
-    return "ConvolutionDepthWise", options | {7: case.groups}
-
-
-def _pool(case: PoolLayer) -> tuple[str, dict[int, int]]:
-    """Layer type and parameters by ncnn's numbers; padding counts in an average."""
-    if case.kind == "global_avg":
-        return "Pooling", {0: 1, 4: 1}
-    top, bottom, left, right = case.padding
-    full, valid = 0, 1
-    return "Pooling", {
-        0: int(case.kind == "avg"),
-        1: case.kw,
-        11: case.kh,
-        2: case.stride[1],
-        12: case.stride[0],
-        3: left,
-        14: right,
-        13: top,
-        15: bottom,
-        5: full if case.ceil_mode else valid,
-        6: 1,
-    }
+    return Prepared(extract, to_array=to_array, winograd=True)

@@ -8,8 +8,11 @@ import numpy as np
 
 from fastconv.bench.data import Arrays, Variant
 from fastconv.bench.engines import Prepared
-from fastconv.bench.engines.onnx_model import model_of
+from fastconv.bench.export_onnx import to_onnx
+from fastconv.bench.graphs import graph_of
 from fastconv.bench.layers import Case
+from fastconv.bench.network_cases import NetworkCase
+from fastconv.bench.network_files import NetworkFiles
 
 
 def start(threads: int) -> None:
@@ -23,11 +26,22 @@ def versions() -> dict[str, str]:
 
 
 def prepare(case: Case, variant: Variant, arrays: Arrays) -> Prepared:
+    model = to_onnx(graph_of(case, arrays), case.x_shape)
+    return _request(model.SerializeToString(), variant, arrays.x)
+
+
+def load(case: NetworkCase, files: NetworkFiles, variant: Variant, x: np.ndarray) -> Prepared:
+    return _request(str(files.onnx), variant, x)
+
+
+def _request(model: bytes | str, variant: Variant, x: np.ndarray) -> Prepared:
     import openvino
 
     core = openvino.Core()
+    # Bytes come with a second argument for weights, which this model holds itself.
+    read = core.read_model(model, b"") if isinstance(model, bytes) else core.read_model(model)
     compiled = core.compile_model(
-        core.read_model(model_of(case, arrays), b""),
+        read,
         "CPU",
         {
             "INFERENCE_NUM_THREADS": variant.threads,
@@ -36,9 +50,9 @@ def prepare(case: Case, variant: Variant, arrays: Arrays) -> Prepared:
             "INFERENCE_PRECISION_HINT": "f32",
         },
     )
-    out = np.full(case.out_shape, np.nan, np.float32)
+    out = np.full(tuple(compiled.output(0).shape), np.nan, np.float32)
     request = compiled.create_infer_request()
-    request.set_input_tensor(openvino.Tensor(arrays.x, shared_memory=True))
+    request.set_input_tensor(openvino.Tensor(x, shared_memory=True))
     request.set_output_tensor(openvino.Tensor(out, shared_memory=True))
     # With share_outputs the answer is a view of ``out``, not a copy.
     return Prepared(

@@ -12,6 +12,8 @@ import fastconv
 from fastconv.bench.data import Arrays, Variant, to_layout
 from fastconv.bench.engines import Prepared
 from fastconv.bench.layers import ConvLayer, PoolLayer, Window
+from fastconv.bench.network_cases import NetworkCase
+from fastconv.bench.network_files import NetworkFiles
 from fastconv.bench.operators import (
     Convolution,
     Gradient,
@@ -39,6 +41,10 @@ def _prepare(case: Timed, variant: Variant, arrays: Arrays) -> Prepared:
 
 def prepare(case: Timed, variant: Variant, arrays: Arrays) -> Prepared:
     return _prepare(case, variant, arrays)
+
+
+def load(case: NetworkCase, files: NetworkFiles, variant: Variant, x: np.ndarray) -> Prepared:
+    return Prepared(partial(case.graph(files.weights), x))
 
 
 def _target(case: Timed, arrays: Arrays) -> np.ndarray:

@@ -10,9 +10,14 @@ from contextlib import ExitStack
 from functools import partial, singledispatch
 from typing import Any
 
+import numpy as np
+
 from fastconv.bench.data import Arrays, Variant
 from fastconv.bench.engines import Output, Prepared
+from fastconv.bench.engines.torch_graph import Program, pads_of
 from fastconv.bench.layers import ConvLayer, PoolLayer
+from fastconv.bench.network_cases import NetworkCase
+from fastconv.bench.network_files import NetworkFiles
 from fastconv.bench.operators import (
     Convolution,
     Gradient,
@@ -55,6 +60,21 @@ def prepare(case: Timed, variant: Variant, arrays: Arrays, channels_last: bool =
     return Prepared(partial(call, x), to_array=_to_array, winograd=True)
 
 
+def load(
+    case: NetworkCase,
+    files: NetworkFiles,
+    variant: Variant,
+    x: np.ndarray,
+    channels_last: bool = False,
+) -> Prepared:
+    import torch
+
+    memory_format = torch.channels_last if channels_last else torch.preserve_format
+    program = Program(case.graph(files.weights), case.shape, memory_format)
+    tensor = torch.from_numpy(x).to(memory_format=memory_format)
+    return Prepared(partial(program, tensor), to_array=_to_array, winograd=True)
+
+
 def _to_array(out: Any) -> Output:
     return tuple(each.numpy() for each in out) if isinstance(out, tuple) else out.numpy()
 
@@ -71,7 +91,7 @@ def _gradient(case: Gradient, arrays: Arrays) -> Prepared:
         }
         padded, padding = operands["x"], case.window.even_padding
         if padding is None:
-            padded, padding = functional.pad(padded, _pads(case)), (0, 0)
+            padded, padding = functional.pad(padded, pads_of(case.window.nested_padding)), (0, 0)
         out = functional.conv2d(
             padded,
             operands["weight"],
@@ -90,11 +110,6 @@ def _gradient(case: Gradient, arrays: Arrays) -> Prepared:
         retain_graph=True,
     )
     return Prepared(run, to_array=_to_array, winograd=True)
-
-
-def _pads(case: ConvLayer | Convolution) -> list[int]:
-    """The border as ``functional.pad`` takes it, the last axis first."""
-    return [side for pair in reversed(case.window.nested_padding) for side in pair]
 
 
 def _loaded(module: Any, arrays: Arrays) -> Any:
@@ -128,7 +143,7 @@ def _conv(case: ConvLayer | Convolution, arrays: Arrays) -> Any:
         case.groups,
     )
     conv = _loaded(conv, arrays)
-    return conv if even else nn.Sequential(nn.ZeroPad2d(_pads(case)), conv)
+    return conv if even else nn.Sequential(nn.ZeroPad2d(pads_of(window.nested_padding)), conv)
 
 
 @_callable.register(PoolLayer)
