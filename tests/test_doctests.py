@@ -23,11 +23,16 @@ MODULES = ["fastconv"] + [
     for module in pkgutil.walk_packages(fastconv.__path__, "fastconv.")
     if not module.name.endswith("__main__")
 ]
-SPACES = ["fastconv"] + [
-    f"fastconv.{name}"
-    for name in fastconv.__all__
-    if isinstance(getattr(fastconv, name), ModuleType)
-]
+
+
+def spaces(name):
+    """A public module and those among its names."""
+    module = importlib.import_module(name)
+    inner = [own for own in module.__all__ if isinstance(getattr(module, own), ModuleType)]
+    return [name, *(space for own in inner for space in spaces(f"{name}.{own}"))]
+
+
+SPACES = spaces("fastconv")
 PUBLIC = [
     f"{space}.{name}"
     for space in SPACES

@@ -38,12 +38,13 @@ TOPICS = {
 
 def public():
     """Return the public names of each public namespace."""
-    package = importlib.import_module("fastconv")
-    spaces = {"fastconv": [*package.__all__]}
-    for name in package.__all__:
-        if isinstance(getattr(package, name), ModuleType):
-            spaces["fastconv"].remove(name)
-            spaces[f"fastconv.{name}"] = [*getattr(package, name).__all__]
+    spaces, found = {}, ["fastconv"]
+    while found:
+        space = found.pop(0)
+        names = importlib.import_module(space).__all__
+        inner = [name for name in names if isinstance(member(space, name), ModuleType)]
+        spaces[space] = [name for name in names if name not in inner]
+        found += [f"{space}.{name}" for name in inner]
     return spaces
 
 

@@ -62,7 +62,7 @@ from fastconv.transposed import (
 )
 
 if TYPE_CHECKING:
-    from fastconv import grad, reference
+    from fastconv import grad, graph, models, onnx, reference
 
     __version__: str
 
@@ -100,6 +100,7 @@ __all__ = [
     "global_max_pool2d",
     "global_max_pool3d",
     "grad",
+    "graph",
     "hardswish",
     "leaky_relu",
     "linear",
@@ -116,7 +117,9 @@ __all__ = [
     "max_unpool1d",
     "max_unpool2d",
     "max_unpool3d",
+    "models",
     "num_threads",
+    "onnx",
     "pad",
     "reference",
     "relu",
@@ -132,9 +135,12 @@ __all__ = [
 ]
 
 
+# What few programs need is loaded when they ask for it: an import must stay cheap.
+_LATER = "grad", "graph", "models", "onnx", "reference"
+
+
 def __getattr__(name: str) -> object:
-    # What few programs need is loaded when they ask for it: an import must stay cheap.
-    if name in ("grad", "reference"):
+    if name in _LATER:
         return import_module(f"fastconv.{name}")
     if name == "__version__":
         return import_module("importlib.metadata").version("fastconv")
@@ -142,4 +148,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "__version__", "grad", "reference"})
+    return sorted({*globals(), "__version__", *_LATER})

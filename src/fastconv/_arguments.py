@@ -285,7 +285,7 @@ def as_array(name: str, value: ArrayLike, supported: Supported) -> tuple[Array, 
 
 
 def _plain(name: str, value: ArrayLike) -> Array:
-    if _is_masked(value):
+    if is_masked(value):
         raise TypeError(f"{name} is a masked array: fill it first, its mask would be ignored")
     try:
         return np.asarray(value)
@@ -293,7 +293,8 @@ def _plain(name: str, value: ArrayLike) -> Array:
         raise ValueError(f"{name} is not an array: {error}") from None
 
 
-def _is_masked(value: object) -> bool:
+def is_masked(value: object) -> bool:
+    """Whether `value` is an array with a mask, which would be ignored."""
     # Asked of subclasses only: the first use of np.ma imports it.
     return (
         isinstance(value, np.ndarray)
@@ -392,7 +393,7 @@ def check_out(
 
     The input named `in_place` may be `out` itself: the same elements in the same places.
     """
-    if not isinstance(out, np.ndarray) or _is_masked(out):
+    if not isinstance(out, np.ndarray) or is_masked(out):
         raise TypeError(f"out must be an ndarray, got {type(out).__name__}")
     if (NUMBERS.get(out.dtype) or out.dtype.name) != dtype:
         raise ValueError(f"out has dtype {out.dtype.name}, the result has dtype {dtype}")

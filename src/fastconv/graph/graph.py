@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastconv import _arguments
 from fastconv._arguments import Array
 from fastconv.graph.cache import Cache
 from fastconv.graph.compile import Compiled, compile_graph
 from fastconv.graph.node import Node, Operator, Spec, evaluate_node
 from fastconv.graph.operators.shaping import DynamicShapeError
-from fastconv.graph.report import Profile, Summary, profile_of, summary_of
+from fastconv.graph.report import Profile, Summary, profile_of, statistics_of, summary_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -60,7 +61,8 @@ class Graph:
     input_names, output_names : tuple of str
     constants : dict of str to ndarray
     parameters : int
-        The number of elements of all floating constants.
+        The number of elements of all floating constants but the means and variances of batch
+        normalisation, as a network's parameters are usually counted.
 
     Raises
     ------
@@ -110,20 +112,22 @@ class Graph:
 
     @property
     def parameters(self) -> int:
-        """The number of elements of all floating constants."""
-        return sum(array.size for array in self.constants.values() if array.dtype.kind == "f")
+        """The number of elements of all floating constants that are not statistics."""
+        statistics = statistics_of(self.nodes)
+        return sum(
+            array.size
+            for key, array in self.constants.items()
+            if array.dtype.kind == "f" and key not in statistics
+        )
 
     def __call__(self, *args: ArrayLike, **named: ArrayLike) -> Any:
         """Return the output, or a tuple of them if there are several."""
         # Plain arrays of shapes that were served before have been checked before.
-        if not named and all(type(x) is np.ndarray for x in args):
-            compiled = self._compiled.get(tuple((x.shape, x.dtype) for x in args))
-            if compiled is not None:
-                try:
-                    results = compiled.run(args)
-                    return results[0] if len(results) == 1 else results
-                except DynamicShapeError:
-                    pass
+        plain = tuple([x for x in args if type(x) is np.ndarray])
+        if not named and len(plain) == len(args):
+            results = self._served(plain, tuple([(x.shape, x.dtype) for x in plain]))
+            if results is not None:
+                return results[0] if len(results) == 1 else results
         if len(args) > len(self.input_names):
             raise TypeError(f"{self.name} has {len(self.input_names)} inputs, got {len(args)}")
         inputs = dict(zip(self.input_names, args, strict=False))
@@ -166,13 +170,20 @@ class Graph:
     def _run(self, inputs: Mapping[str, ArrayLike]) -> tuple[Array, ...]:
         arrays = self._checked(inputs)
         key = tuple((array.shape, array.dtype) for array in arrays)
-        compiled = self._compiled[key] if key in self._compiled else self._compile(key)
-        if compiled is not None:
-            try:
-                return compiled.run(arrays)
-            except DynamicShapeError:
-                self._compiled[key] = None
-        return self._evaluate(arrays)
+        self._compile(key)
+        results = self._served(arrays, key)
+        return self._evaluate(arrays) if results is None else results
+
+    def _served(self, arrays: tuple[Array, ...], key: tuple[Any, ...]) -> tuple[Array, ...] | None:
+        """Return the outputs, if the graph is compiled for inputs of these shapes and dtypes."""
+        compiled = self._compiled.get(key)
+        if compiled is None:
+            return None
+        try:
+            return compiled.run(arrays)
+        except DynamicShapeError:
+            self._compiled[key] = None
+            return None
 
     def _checked(self, inputs: Mapping[str, ArrayLike]) -> tuple[Array, ...]:
         """Return the inputs as arrays in the order of their names."""
@@ -187,7 +198,7 @@ class Graph:
         arrays = []
         for key, form in self._declared.items():
             value = inputs[key]
-            if isinstance(value, np.ma.MaskedArray):
+            if _arguments.is_masked(value):
                 raise TypeError(
                     f"{key} is a masked array: fill it first, its mask would be ignored"
                 )

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastconv.graph.node import Node, Shape, Spec
-from fastconv.graph.operators.shaping import Function, Identity
+from fastconv.graph.node import Node, Shape, Spec, given
+from fastconv.graph.operators.convolution import Dense
+from fastconv.graph.operators.elementwise import BatchNorm
+from fastconv.graph.operators.shaping import Flatten, Function, Identity
 from fastconv.graph.simplify import Specs, inferred
 
 if TYPE_CHECKING:
@@ -178,6 +179,7 @@ def summary_of(
     """Return the summary of a graph, with its nodes as they were given."""
     specs: Specs = {key: Spec.of(array) for key, array in constants.items()} | dict(inputs)
     fields = {key: _Field.of_input(spec) for key, spec in inputs.items()}
+    statistics = statistics_of(nodes)
     counted: set[str] = set()
     layers = []
     for node in nodes:
@@ -187,7 +189,7 @@ def summary_of(
         seen = [fields[key] for key in node.inputs if key in fields]
         field = _Field.through(seen, node, known)
         fields.update((key, field) for key in node.outputs)
-        own = {key for key in node.inputs if key in constants} - counted
+        own = {key for key in node.inputs if key in constants} - counted - statistics
         counted |= own
         if not any(spec.value is None for spec in results):
             continue
@@ -204,8 +206,17 @@ def summary_of(
     return Summary(name, {key: spec.shape for key, spec in inputs.items()}, tuple(layers))
 
 
+def statistics_of(nodes: Sequence[Node]) -> set[str]:
+    """Return the names of the means and variances of batch normalisation."""
+    return {
+        key for node in nodes if isinstance(node.operator, BatchNorm) for key in node.inputs[3:]
+    }
+
+
 def profile_of(name: str, compiled: Compiled, inputs: Sequence[Array], runs: int) -> Profile:
     """Return the median times of a compiled graph's steps."""
+    from statistics import median
+
     compiled.run(inputs)
     rounds = [compiled.profile(inputs) for _ in range(runs)]
     steps = tuple(
@@ -227,6 +238,7 @@ class _Field(NamedTuple):
 
     size: Shape
     jump: Shape
+    whole: Shape = ()  # what all positions of a flattened value see together
 
     @classmethod
     def of_input(cls, spec: Spec) -> _Field:
@@ -239,6 +251,12 @@ class _Field(NamedTuple):
         if not seen or isinstance(node.operator, Function):
             return cls((), ())
         widest = max(seen, key=lambda field: prod(field.size))
+        if isinstance(node.operator, Flatten) and widest.size:
+            sizes = given(inputs[0]).shape[2:]
+            axes = zip(widest.size, sizes, widest.jump, strict=True)
+            return widest._replace(whole=tuple(s + (n - 1) * jump for s, n, jump in axes))
+        if isinstance(node.operator, Dense) and widest.whole:
+            return cls(widest.whole, widest.jump)
         window = None if isinstance(node.operator, Identity) else node.operator.window(*inputs)
         if window is None or len(window.kernel) != len(widest.size):
             return widest
