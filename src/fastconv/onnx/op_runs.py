@@ -1,0 +1,29 @@
+"""Our operators as classes of the reference implementation of ONNX."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from onnx.reference.op_run import OpRun
+
+from fastconv._arguments import Array
+from fastconv.onnx.converters import CONVERTERS
+from fastconv.onnx.model import operation_of
+
+
+class Converted(OpRun):
+    """An operator that is converted for its inputs, and computed at once."""
+
+    def __init__(self, onnx_node: Any, run_params: dict[str, Any], schema: Any = None) -> None:
+        super().__init__(onnx_node, run_params, schema)
+        self._operation = operation_of(onnx_node, run_params["opsets"], classes)
+
+    def _run(self, *arrays: Array | None, **attributes: Any) -> tuple[Array, ...]:
+        return self._operation(*arrays)
+
+
+@cache
+def classes() -> tuple[type[OpRun], ...]:
+    """Return a class for every operator that has a converter."""
+    return tuple(type(op, (Converted,), {"op_domain": ""}) for op in sorted(CONVERTERS))
