@@ -16,6 +16,7 @@ SKIPS = {
     "not linux": "skip-listed: needs an interface of Linux",
     "sanitizer": "skip-listed: a sanitizer keeps freed memory, and loses its locks in a fork",
     "no extras": "skip-listed: a package of the test extra is not installed",
+    "no onnx": "skip-listed: onnx is not installed",
     "no peers": "skip-listed: the benchmark's peers are not installed",
     "serial build": "skip-listed: this build has no OpenMP",
     "libomp": "skip-listed: LLVM's OpenMP reads OMP_NUM_THREADS itself and aborts on nonsense",

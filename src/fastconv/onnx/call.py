@@ -15,7 +15,7 @@ import numpy as np
 
 from fastconv._arguments import FLOATS, Array
 from fastconv.graph import Node, Operator
-from fastconv.graph.operators import Function
+from fastconv.graph import operators as ops
 
 Dtype: TypeAlias = np.dtype[Any]
 
@@ -31,6 +31,17 @@ class Known(NamedTuple):
     def of(cls, array: Array) -> Known:
         """Return what is known of a constant."""
         return cls(array.dtype, array.shape, array)
+
+
+class Function(ops.Function):
+    """A function of arrays, whose errors are those that graphs know."""
+
+    def evaluate(self, *inputs: Array | None) -> tuple[Array, ...]:
+        """Call it."""
+        try:
+            return super().evaluate(*inputs)
+        except (LookupError, ArithmeticError) as error:
+            raise ValueError(f"{error}") from error
 
 
 class NotKnownError(Exception):

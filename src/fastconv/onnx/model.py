@@ -17,9 +17,9 @@ from onnx.external_data_helper import load_external_data_for_tensor
 
 from fastconv._arguments import Array
 from fastconv.graph import Graph, Node, Spec
-from fastconv.graph.operators import Function, Identity
+from fastconv.graph.operators import Identity
 from fastconv.graph.operators.shaping import DynamicShapeError
-from fastconv.onnx.call import Known
+from fastconv.onnx.call import Function, Known
 from fastconv.onnx.reference import Reference, captures, fallback
 from fastconv.onnx.translate import DEFAULT_DOMAIN, Operation, evaluated
 
@@ -303,8 +303,8 @@ def _types(skeleton: ModelProto, constants: Mapping[str, Array]) -> Types:
     known.update((name, Known.of(array)) for name, array in constants.items())
     tensors = all(value.type.WhichOneof("value") in (None, "tensor_type") for value in values)
     texts = any(value.type.tensor_type.elem_type == TensorProto.STRING for value in values)
-    kinds = {item.dtype.kind for item in known.values() if item.dtype is not None}
-    return Types(known, tensors and not texts and kinds <= set("biufc"))
+    own = all(item.dtype.isbuiltin == 1 for item in known.values() if item.dtype is not None)
+    return Types(known, tensors and not texts and own)
 
 
 def _known(value: ValueInfoProto) -> Known:

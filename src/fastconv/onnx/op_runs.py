@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -18,12 +19,21 @@ class Converted(OpRun):
     def __init__(self, onnx_node: Any, run_params: dict[str, Any], schema: Any = None) -> None:
         super().__init__(onnx_node, run_params, schema)
         self._operation = operation_of(onnx_node, run_params["opsets"], classes)
+        self._linked = [a.name for a in onnx_node.attribute if a.ref_attr_name]
 
     def _run(self, *arrays: Array | None, **attributes: Any) -> tuple[Array, ...]:
-        return self._operation(*arrays)
+        operation = self._operation
+        if self._linked:  # to attributes of the function that is called
+            linked = {name: attributes[name] for name in self._linked}
+            operation = replace(operation, attributes={**operation.attributes, **linked})
+        return operation(*arrays)
 
 
 @cache
 def classes() -> tuple[type[OpRun], ...]:
-    """Return a class for every operator that has a converter."""
-    return tuple(type(op, (Converted,), {"op_domain": ""}) for op in sorted(CONVERTERS))
+    """Return a class for every operator that has a converter.
+
+    All but Identity, to which the reference gives lists and nothing at all.
+    """
+    ops = sorted(CONVERTERS.keys() - {"Identity"})
+    return tuple(type(op, (Converted,), {"op_domain": ""}) for op in ops)

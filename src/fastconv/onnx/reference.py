@@ -11,8 +11,7 @@ from onnx.reference import ReferenceEvaluator
 
 from fastconv._arguments import Array
 from fastconv.graph import Operator
-from fastconv.graph import operators as ops
-from fastconv.onnx.call import Call, Known
+from fastconv.onnx.call import Call, Function, Known
 
 
 class Reference:
@@ -114,7 +113,7 @@ def fallback(
     model = ModelProto(ir_version=IR_VERSION, graph=graph)
     model.opset_import.extend(helper.make_opsetid(*item) for item in opsets.items())
     within = new_ops if any(a.HasField("g") for a in node.attribute) else no_new_ops
-    return ops.Function(node.op_type, Reference(model, node.op_type, within)), captured
+    return Function(node.op_type, Reference(model, node.op_type, within)), captured
 
 
 def _value_info(name: str, known: Known) -> ValueInfoProto:

@@ -11,8 +11,7 @@ from typing import Any
 
 from fastconv._arguments import Array
 from fastconv.graph.node import evaluate_node
-from fastconv.graph.operators import Function
-from fastconv.onnx.call import Call, Fallback, Known, NotKnownError
+from fastconv.onnx.call import Call, Fallback, Function, Known, NotKnownError
 from fastconv.onnx.converters import CONVERTERS
 
 # The names of the default domain; what is beyond it is left to the reference implementation.

@@ -12,7 +12,7 @@ import numpy as np
 from fastconv._arguments import Array
 from fastconv.graph import Operator
 from fastconv.graph import operators as ops
-from fastconv.onnx.call import Call, Converter
+from fastconv.onnx.call import Call, Converter, Function
 
 # -- activations -----------------------------------------------------------------------------------
 
@@ -20,9 +20,9 @@ from fastconv.onnx.call import Call, Converter
 def _function(function: Callable[..., Array]) -> Converter:
     """Return the converter of an operator without attributes."""
 
-    def convert(call: Call) -> ops.Function:
+    def convert(call: Call) -> Function:
         call.ignore("consumed_inputs")  # a hint about memory, of the first versions
-        return ops.Function(call.op, function)
+        return Function(call.op, function)
 
     return convert
 
@@ -32,7 +32,7 @@ def _activation(form: str, function: Callable[[Array], Array]) -> Converter:
 
     def convert(call: Call) -> Operator:
         call.ignore("consumed_inputs")
-        return ops.Activation(form) if call.floating() else ops.Function(call.op, function)
+        return ops.Activation(form) if call.floating() else Function(call.op, function)
 
     return convert
 
@@ -50,7 +50,7 @@ def clip(call: Call) -> Operator:
     lo, hi = call.get("min"), call.get("max")
     for i in (1, 2):
         if call.input(i) and call.value(i) is None:
-            return ops.Function(call.op, _clipped)
+            return Function(call.op, _clipped)
     if call.opset >= 11:
         lo, hi = ((None if v is None else v.item()) for v in map(call.value, (1, 2)))
     low = -math.inf if lo is None else lo
@@ -59,8 +59,8 @@ def clip(call: Call) -> Operator:
         call.finish(ops.Activation(("clip", low, high)), call.inputs[0])
         return None
     if call.opset >= 11:
-        return ops.Function(call.op, _clipped)
-    return ops.Function(call.op, partial(_clipped, lo=lo, hi=hi))
+        return Function(call.op, _clipped)
+    return Function(call.op, partial(_clipped, lo=lo, hi=hi))
 
 
 def _clipped(x: Array, lo: Any = None, hi: Any = None) -> Array:
@@ -71,10 +71,10 @@ def _clipped(x: Array, lo: Any = None, hi: Any = None) -> Array:
 def _with(function: Callable[..., Array], **defaults: float) -> Converter:
     """Return the converter of a function whose keyword arguments are attributes."""
 
-    def convert(call: Call) -> ops.Function:
+    def convert(call: Call) -> Function:
         call.ignore("consumed_inputs")
         numbers = {name: call.get(name, default) for name, default in defaults.items()}
-        return ops.Function(call.op, partial(function, **numbers))
+        return Function(call.op, partial(function, **numbers))
 
     return convert
 
@@ -139,7 +139,7 @@ def _softsign(x: Array) -> Array:
 def prelu(call: Call) -> Operator:
     """Convert PRelu; before opset 7 the slopes are those of the channels."""
     call.ignore("consumed_inputs")
-    return ops.Function(call.op, partial(_prelu, by_channel=call.opset < 7))
+    return Function(call.op, partial(_prelu, by_channel=call.opset < 7))
 
 
 def _prelu(x: Array, slope: Array, by_channel: bool) -> Array:
@@ -185,7 +185,7 @@ def gelu(call: Call) -> Operator:
     approximate = call.get("approximate", "none")
     if approximate not in ("none", "tanh"):
         raise ValueError(f"approximate must be none or tanh, got {approximate!r}")
-    return ops.Function(call.op, _gelu if approximate == "none" else _gelu_by_tanh)
+    return Function(call.op, _gelu if approximate == "none" else _gelu_by_tanh)
 
 
 def _gelu(x: Array) -> Array:
@@ -208,10 +208,10 @@ def _binary(function: Callable[[Array, Array], Array], operator: Operator | None
         call.ignore("consumed_inputs")
         axis = call.get("axis")
         if call.get("broadcast", 0) and axis is not None:
-            return ops.Function(call.op, partial(_at_axis, function=function, axis=axis))
+            return Function(call.op, partial(_at_axis, function=function, axis=axis))
         if operator is not None and call.floating(0, 1):
             return operator
-        return ops.Function(call.op, function)
+        return Function(call.op, function)
 
     return convert
 
@@ -237,13 +237,13 @@ def _power(a: Array, b: Array) -> Array:
 
 def mod(call: Call) -> Operator:
     """Convert Mod: the sign is the divisor's, or the dividend's as in C."""
-    return ops.Function(call.op, np.fmod if call.get("fmod", 0) else np.mod)
+    return Function(call.op, np.fmod if call.get("fmod", 0) else np.mod)
 
 
 def _variadic(function: Callable[[Array, Array], Array]) -> Converter:
     def convert(call: Call) -> Operator:
         call.ignore("consumed_inputs")
-        return ops.Function(call.op, partial(_folded, function))
+        return Function(call.op, partial(_folded, function))
 
     return convert
 
@@ -259,7 +259,7 @@ def sum_(call: Call) -> Operator | None:
     for name in call.inputs[1:]:
         total = call.emit(ops.Add(), total, name)
     if call.op == "Mean":
-        call.finish(ops.Function(call.op, partial(_divided, count=len(call.inputs))), total)
+        call.finish(Function(call.op, partial(_divided, count=len(call.inputs))), total)
     else:
         call.finish(ops.Identity(), total)
     return None
@@ -271,7 +271,7 @@ def _divided(x: Array, count: int) -> Array:
 
 def bit_shift(call: Call) -> Operator:
     """Convert BitShift."""
-    return ops.Function(
+    return Function(
         call.op, np.left_shift if call.get("direction") == "LEFT" else np.right_shift
     )
 
@@ -279,7 +279,7 @@ def bit_shift(call: Call) -> Operator:
 def is_inf(call: Call) -> Operator:
     """Convert IsInf."""
     negative, positive = call.get("detect_negative", 1), call.get("detect_positive", 1)
-    return ops.Function(
+    return Function(
         call.op, partial(_is_inf, negative=bool(negative), positive=bool(positive))
     )
 

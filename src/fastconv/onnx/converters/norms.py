@@ -10,7 +10,7 @@ import numpy as np
 from fastconv._arguments import Array
 from fastconv.graph import Operator
 from fastconv.graph import operators as ops
-from fastconv.onnx.call import Call, Converter
+from fastconv.onnx.call import Call, Converter, Function
 from fastconv.onnx.converters.quantized import along
 
 # -- normalisations --------------------------------------------------------------------------------
@@ -35,7 +35,7 @@ def batch_normalization(call: Call) -> None:
         if call.floating():
             return call.finish(ops.BatchNorm(eps=eps), *call.inputs)
     batch = partial(_batch_normalised, eps=eps, by_channel=bool(by_channel))
-    return call.finish(ops.Function(call.op, batch), *call.inputs)
+    return call.finish(Function(call.op, batch), *call.inputs)
 
 
 def _batch_normalised(
@@ -57,7 +57,7 @@ def _normalised(x: Array, axes: tuple[int, ...], eps: float) -> Array:
 def instance_normalization(call: Call) -> Operator:
     """Convert InstanceNormalization."""
     call.ignore("consumed_inputs")
-    return ops.Function(call.op, partial(_by_instance, eps=call.get("epsilon", 1e-5)))
+    return Function(call.op, partial(_by_instance, eps=call.get("epsilon", 1e-5)))
 
 
 def _by_instance(x: Array, scale: Array, bias: Array, eps: float) -> Array:
@@ -66,25 +66,19 @@ def _by_instance(x: Array, scale: Array, bias: Array, eps: float) -> Array:
 
 
 def group_normalization(call: Call) -> Operator | None:
-    """Convert GroupNormalization; before opset 21 it is scaled by group."""
+    """Convert GroupNormalization."""
     call.ignore("stash_type")
     if call.dtype() == np.float16 or not call.floating():
         return call.fallback()
-    eps, groups = call.get("epsilon", 1e-5), call.get("num_groups")
-    return ops.Function(
-        call.op, partial(_by_group, eps=eps, groups=groups, scaled_by_group=call.opset < 21)
-    )
+    form = {"eps": call.get("epsilon", 1e-5), "groups": call.get("num_groups")}
+    return Function(call.op, partial(_by_group, **form))
 
 
-def _by_group(
-    x: Array, scale: Array, bias: Array, eps: float, groups: int, scaled_by_group: bool
-) -> Array:
+def _by_group(x: Array, scale: Array, bias: Array, eps: float, groups: int) -> Array:
     n, c = x.shape[:2]
     if groups < 1 or c % groups:
         raise ValueError(f"num_groups is {groups}, x has {c} channels")
     y = _normalised(x.reshape(n, groups, -1), (2,), eps).reshape(x.shape)
-    if scaled_by_group:
-        scale, bias = np.repeat(scale, c // groups), np.repeat(bias, c // groups)
     return y * along(scale, 1, x.ndim) + along(bias, 1, x.ndim)
 
 
@@ -94,7 +88,7 @@ def layer_normalization(call: Call) -> Operator | None:
     form = {"axis": call.get("axis", -1), "eps": call.get("epsilon", 1e-5)}
     if len(call.outputs) > 1 or call.dtype() == np.float16 or not call.floating():
         return call.fallback()
-    return ops.Function(call.op, partial(_by_layer, **form))
+    return Function(call.op, partial(_by_layer, **form))
 
 
 def _by_layer(x: Array, scale: Array, bias: Array | None = None, *, axis: int, eps: float) -> Array:
@@ -112,7 +106,7 @@ def lrn(call: Call) -> None:
     if size % 2:
         return call.finish(operator, *call.inputs)
     mirrored = call.emit(operator, call.function(_mirrored, call.inputs[0]))
-    return call.finish(ops.Function(call.op, _mirrored), mirrored)
+    return call.finish(Function(call.op, _mirrored), mirrored)
 
 
 def _mirrored(x: Array) -> Array:
@@ -121,7 +115,7 @@ def _mirrored(x: Array) -> Array:
 
 def lp_normalization(call: Call) -> Operator:
     """Convert LpNormalization."""
-    return ops.Function(
+    return Function(
         call.op, partial(_by_norm, axis=call.get("axis", -1), p=call.get("p", 2))
     )
 
@@ -134,7 +128,7 @@ def _by_norm(x: Array, axis: int, p: int) -> Array:
 def mean_variance_normalization(call: Call) -> Operator:
     """Convert MeanVarianceNormalization."""
     axes = tuple(call.get("axes", (0, 2, 3)))
-    return ops.Function(call.op, partial(_by_variance, axes=axes))
+    return Function(call.op, partial(_by_variance, axes=axes))
 
 
 def _by_variance(x: Array, axes: tuple[int, ...]) -> Array:
@@ -156,10 +150,10 @@ def _along_axis(operator: type[Any] | None, function: Any) -> Converter:
         if supported and not flat:
             return call.finish(operator(-1 if old else axis), *call.inputs)
         if not flat:
-            return call.finish(ops.Function(call.op, partial(function, axis=axis)), *call.inputs)
+            return call.finish(Function(call.op, partial(function, axis=axis)), *call.inputs)
         shape = call.emit(ops.Shape(), call.inputs[0])
         rows = call.emit(ops.Flatten(axis), call.inputs[0])
-        step = operator(-1) if supported else ops.Function(call.op, partial(function, axis=-1))
+        step = operator(-1) if supported else Function(call.op, partial(function, axis=-1))
         return call.finish(ops.Reshape(), call.emit(step, rows), shape)
 
     return convert
@@ -192,7 +186,7 @@ def gemm(call: Call) -> None:
     flipped = call.get("transA", 0), call.get("transB", 0)
     if not call.floating(0, 1):
         form = {"alpha": alpha, "beta": beta, "flipped": flipped}
-        return call.finish(ops.Function(call.op, partial(_product, **form)), x, weight, bias)
+        return call.finish(Function(call.op, partial(_product, **form)), x, weight, bias)
     if flipped[0]:
         x = call.emit(ops.Transpose((1, 0)), x)
     if not flipped[1]:
@@ -228,12 +222,12 @@ def _product(
 
 def mat_mul(call: Call) -> Operator:
     """Convert MatMul."""
-    return ops.MatMul() if call.floating(0, 1) else ops.Function(call.op, np.matmul)
+    return ops.MatMul() if call.floating(0, 1) else Function(call.op, np.matmul)
 
 
 def einsum(call: Call) -> Operator:
     """Convert Einsum."""
-    return ops.Function(call.op, partial(_einsum, equation=call.get("equation")))
+    return Function(call.op, partial(_einsum, equation=call.get("equation")))
 
 
 def _einsum(*arrays: Array, equation: str) -> Array:

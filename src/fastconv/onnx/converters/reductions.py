@@ -11,7 +11,7 @@ import numpy as np
 from fastconv._arguments import Array
 from fastconv.graph import Operator
 from fastconv.graph import operators as ops
-from fastconv.onnx.call import Call, Converter
+from fastconv.onnx.call import Call, Converter, Function
 
 Reduction = Callable[..., Any]
 
@@ -29,7 +29,7 @@ def _reduction(function: Reduction) -> Converter:
         form = {"function": function, "keep": keep, "none_is_all": none_is_all}
         if attribute is not None:
             form["axes"] = np.array(attribute, np.int64)
-        return ops.Function(call.op, partial(_reduced, **form))
+        return Function(call.op, partial(_reduced, **form))
 
     return convert
 
@@ -89,12 +89,15 @@ def _mean(x: Array, axes: tuple[int, ...] | None, keep: bool) -> Any:
 def _extreme(
     x: Array, axes: tuple[int, ...] | None, keep: bool, *, ufunc: np.ufunc, lowest: bool
 ) -> Any:
-    if x.dtype == bool or x.size:
+    if x.size:
         return ufunc.reduce(x, axes, keepdims=keep)
-    limits: Any = np.finfo(x.dtype) if x.dtype.kind == "f" else np.iinfo(x.dtype)
-    bound = (-np.inf if lowest else np.inf) if x.dtype.kind == "f" else None
-    if bound is None:
-        bound = limits.min if lowest else limits.max
+    if x.dtype.kind in "iu":
+        limits = np.iinfo(x.dtype)
+        bound: Any = limits.min if lowest else limits.max
+    else:
+        bound = x.dtype.type(-np.inf if lowest else np.inf)
+        if x.dtype == bool:
+            bound = not lowest
     return ufunc.reduce(x, axes, keepdims=keep, initial=bound)
 
 
@@ -115,7 +118,7 @@ def arg_extreme(call: Call) -> Operator:
         "keep": bool(call.get("keepdims", 1)),
         "last": bool(call.get("select_last_index", 0)),
     }
-    return ops.Function(call.op, partial(_arg_extreme, **form))
+    return Function(call.op, partial(_arg_extreme, **form))
 
 
 def _arg_extreme(x: Array, function: Any, axis: int, keep: bool, last: bool) -> Array:
@@ -134,7 +137,7 @@ def cast(call: Call) -> Operator | None:
         return call.fallback()
     if call.dtype() == _NUMBERS[to]:
         return ops.Identity()
-    return ops.Function(call.op, partial(_cast, dtype=_NUMBERS[to]))
+    return Function(call.op, partial(_cast, dtype=_NUMBERS[to]))
 
 
 def _cast(x: Array, dtype: Any) -> Array:

@@ -15,7 +15,7 @@ import numpy as np
 
 from fastconv._arguments import Array
 from fastconv.graph import operators as ops
-from fastconv.onnx.call import Call, Converter
+from fastconv.onnx.call import Call, Converter, Function
 
 _COORDINATES = (
     "half_pixel",
@@ -54,6 +54,8 @@ class Interpolation:
         """Resize."""
         axes = range(x.ndim) if self.axes is None else [axis % x.ndim for axis in self.axes]
         factors, lengths = self._extent([x.shape[axis] for axis in axes], scales, sizes)
+        if 0 in lengths:  # nothing to take, or nothing to take it from
+            return np.zeros([dict(zip(axes, lengths)).get(i, n) for i, n in enumerate(x.shape)], x.dtype)
         region = np.zeros(2 * len(axes)) if roi is None or not roi.size else roi
         outside = np.zeros((1,) * x.ndim, bool)
         y = x
@@ -132,7 +134,7 @@ class Interpolation:
         taps = first + np.arange(int(np.ceil(2 * half_width)) + (stretch != 1))[:, None]
         distance = np.abs(taps - where) * stretch
         weights = self._kernel(distance.astype(np.float64))
-        if self.exclude_outside or self.antialias and self.mode == "linear":
+        if self.exclude_outside:
             weights *= (taps >= 0) & (taps < size)
         if self.exclude_outside or self.antialias:
             weights /= weights.sum(0)
@@ -215,7 +217,7 @@ def resize(call: Call) -> None:
         axes=None if axes is None else tuple(axes),
     )
     inputs = call.inputs if call.opset > 10 else (call.inputs[0], "", call.inputs[1])
-    call.finish(ops.Function(call.op, function), *inputs)
+    call.finish(Function(call.op, function), *inputs)
 
 
 def upsample(call: Call) -> None:
@@ -231,7 +233,7 @@ def upsample(call: Call) -> None:
         scales = call.constant(scale, np.float32)
     else:
         scales = call.input(1)
-    call.finish(ops.Function(call.op, function), call.inputs[0], "", scales)
+    call.finish(Function(call.op, function), call.inputs[0], "", scales)
 
 
 CONVERTERS: dict[str, Converter] = {"Resize": resize, "Upsample": upsample}

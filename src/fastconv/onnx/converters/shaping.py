@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from math import prod
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from fastconv.graph import Operator, Spec
 from fastconv.graph import operators as ops
 from fastconv.graph.node import given
 from fastconv.graph.operators.shaping import DynamicShapeError, View
-from fastconv.onnx.call import Call, Converter
+from fastconv.onnx.call import Call, Converter, Function
 
 
 def _attribute_or_input(call: Call, name: str, i: int) -> str:
@@ -110,7 +110,7 @@ def _size(x: Array) -> Array:
 
 def expand(call: Call) -> Operator:
     """Convert Expand."""
-    return ops.Function(call.op, _expanded)
+    return Function(call.op, _expanded)
 
 
 def _expanded(x: Array, shape: Array) -> Array:
@@ -121,7 +121,7 @@ def tile(call: Call) -> Operator | None:
     """Convert Tile."""
     if call.opset < 6:
         return call.fallback()
-    return ops.Function(call.op, _tiled)
+    return Function(call.op, _tiled)
 
 
 def _tiled(x: Array, repeats: Array) -> Array:
@@ -146,7 +146,7 @@ def dropout(call: Call) -> None:
     call.emit(ops.Identity(), call.inputs[0], outputs=outputs[:1])
     if call.output(1):
         mask = partial(_ones, dtype=call.dtype() if call.opset < 10 else np.dtype(bool))
-        call.emit(ops.Function(call.op, mask), call.inputs[0], outputs=outputs[1:])
+        call.emit(Function(call.op, mask), call.inputs[0], outputs=outputs[1:])
     return None
 
 
@@ -167,7 +167,7 @@ def split(call: Call) -> None:
     axis, count = call.get("axis", 0), call.get("num_outputs", len(call.outputs))
     lengths = _attribute_or_input(call, "split", 1)
     form = {"axis": axis, "count": count, "uneven": call.opset >= 18}
-    call.finish(ops.Function(call.op, partial(_parts, **form)), call.inputs[0], lengths)
+    call.finish(Function(call.op, partial(_parts, **form)), call.inputs[0], lengths)
 
 
 def _parts(
@@ -192,7 +192,7 @@ def slice_(call: Call) -> None:
     ends = _attribute_or_input(call, "ends", 2)
     axes = _attribute_or_input(call, "axes", 3)
     inputs = call.inputs[0], starts, ends, axes, call.input(4)
-    call.finish(ops.Function(call.op, _sliced), *inputs)
+    call.finish(Function(call.op, _sliced), *inputs)
 
 
 def _sliced(
@@ -212,7 +212,7 @@ def _sliced(
 
 def gather(call: Call) -> Operator:
     """Convert Gather."""
-    return ops.Function(call.op, partial(_gathered, axis=call.get("axis", 0)))
+    return Function(call.op, partial(_gathered, axis=call.get("axis", 0)))
 
 
 def _gathered(x: Array, indices: Array, axis: int) -> Array:
@@ -221,7 +221,7 @@ def _gathered(x: Array, indices: Array, axis: int) -> Array:
 
 def gather_elements(call: Call) -> Operator:
     """Convert GatherElements."""
-    return ops.Function(call.op, partial(_taken_along, axis=call.get("axis", 0)))
+    return Function(call.op, partial(_taken_along, axis=call.get("axis", 0)))
 
 
 def _taken_along(x: Array, indices: Array, axis: int) -> Array:
@@ -230,9 +230,40 @@ def _taken_along(x: Array, indices: Array, axis: int) -> Array:
     return x[tuple(where)]
 
 
+def scatter_elements(call: Call) -> Operator:
+    """Convert ScatterElements, and Scatter, what it was before opset 11."""
+    reduction = call.get("reduction", "none")
+    if reduction not in _SCATTERED:
+        raise ValueError(f"reduction must be one of {', '.join(_SCATTERED)}, got {reduction!r}")
+    form = {"axis": call.get("axis", 0), "ufunc": _SCATTERED[reduction]}
+    return Function(call.op, partial(_scattered, **form))
+
+
+_SCATTERED = {
+    "none": None,
+    "add": np.add,
+    "mul": np.multiply,
+    "max": np.maximum,
+    "min": np.minimum,
+}
+
+
+def _scattered(
+    x: Array, indices: Array, updates: Array, axis: int, ufunc: np.ufunc | None
+) -> Array:
+    y = x.copy()
+    where = list(np.ix_(*map(range, indices.shape)))
+    where[axis] = indices
+    if ufunc is None:
+        y[tuple(where)] = updates
+    else:
+        ufunc.at(y, tuple(where), updates)
+    return y
+
+
 def non_zero(call: Call) -> Operator:
     """Convert NonZero."""
-    return ops.Function(call.op, _non_zero)
+    return Function(call.op, _non_zero)
 
 
 def _non_zero(x: Array) -> Array:
@@ -252,7 +283,7 @@ def pad(call: Call) -> None:
     if call.has("value"):
         value = call.constant(call.get("value"), np.float32)
     inputs = call.inputs[0], pads, value, call.input(3)
-    call.finish(ops.Function(call.op, partial(_padded, mode=_PAD_MODES[mode])), *inputs)
+    call.finish(Function(call.op, partial(_padded, mode=_PAD_MODES[mode])), *inputs)
 
 
 _PAD_MODES = {"constant": "constant", "reflect": "reflect", "edge": "edge", "wrap": "wrap"}
@@ -282,11 +313,16 @@ def _padded(
 
 def depth_to_space(call: Call) -> Operator:
     """Convert DepthToSpace."""
-    mode = call.get("mode", "DCR")
+    return Function(call.op, partial(_to_space, **_blocks(call)))
+
+
+def _blocks(call: Call) -> dict[str, Any]:
+    mode, block = call.get("mode", "DCR"), call.get("blocksize")
     if mode not in ("DCR", "CRD"):
         raise ValueError(f"mode must be DCR or CRD, got {mode!r}")
-    form = {"block": call.get("blocksize"), "depth_first": mode == "DCR"}
-    return ops.Function(call.op, partial(_to_space, **form))
+    if block < 1:
+        raise ValueError(f"blocksize must be at least 1, got {block}")
+    return {"block": block, "depth_first": mode == "DCR"}
 
 
 def _to_space(x: Array, block: int, depth_first: bool) -> Array:
@@ -301,13 +337,14 @@ def _to_space(x: Array, block: int, depth_first: bool) -> Array:
 
 def space_to_depth(call: Call) -> Operator:
     """Convert SpaceToDepth."""
-    return ops.Function(call.op, partial(_to_depth, block=call.get("blocksize")))
+    return Function(call.op, partial(_to_depth, **_blocks(call)))
 
 
-def _to_depth(x: Array, block: int) -> Array:
+def _to_depth(x: Array, block: int, depth_first: bool) -> Array:
     n, c, h, w = x.shape
     parts = x.reshape(n, c, h // block, block, w // block, block)
-    return parts.transpose(0, 3, 5, 1, 2, 4).reshape(n, c * block * block, h // block, w // block)
+    order = (0, 3, 5, 1, 2, 4) if depth_first else (0, 1, 3, 5, 2, 4)
+    return parts.transpose(order).reshape(n, c * block * block, h // block, w // block)
 
 
 # -- from nothing ----------------------------------------------------------------------------------
@@ -316,7 +353,7 @@ def _to_depth(x: Array, block: int) -> Array:
 def constant_of_shape(call: Call) -> Operator:
     """Convert ConstantOfShape."""
     value = call.get("value", np.zeros(1, np.float32))
-    return ops.Function(call.op, partial(_filled, value=value))
+    return Function(call.op, partial(_filled, value=value))
 
 
 def _filled(shape: Array, value: Array) -> Array:
@@ -325,11 +362,12 @@ def _filled(shape: Array, value: Array) -> Array:
 
 def range_(call: Call) -> Operator:
     """Convert Range."""
-    return ops.Function(call.op, _range)
+    return Function(call.op, _range)
 
 
 def _range(start: Array, limit: Array, step: Array) -> Array:
-    return np.arange(start.item(), limit.item(), step.item(), dtype=start.dtype)
+    count = max(0, ceil((limit.item() - start.item()) / step.item()))
+    return (np.arange(count) * step.astype(np.float64 if step.dtype.kind == "f" else step.dtype) + start).astype(start.dtype)
 
 
 CONVERTERS: dict[str, Converter] = {
@@ -346,8 +384,10 @@ CONVERTERS: dict[str, Converter] = {
     "Pad": pad,
     "Range": range_,
     "Reshape": reshape,
+    "Scatter": scatter_elements,
+    "ScatterElements": scatter_elements,
     "Shape": shape,
-    "Size": lambda call: ops.Function(call.op, _size),
+    "Size": lambda call: Function(call.op, _size),
     "Slice": slice_,
     "SpaceToDepth": space_to_depth,
     "Split": split,

@@ -14,7 +14,7 @@ from fastconv.columns import fold
 from fastconv.graph import Operator
 from fastconv.graph import operators as ops
 from fastconv.graph.operators.pooling import WindowPool
-from fastconv.onnx.call import Call, Converter
+from fastconv.onnx.call import Call, Converter, Function
 from fastconv.onnx.converters.quantized import along, centred, requantized, wrapped
 
 # -- the attributes of windows ---------------------------------------------------------------------
@@ -83,7 +83,7 @@ def conv_integer(call: Call) -> None:
     """Convert ConvInteger."""
     x = call.function(centred, call.input(0), call.input(2))
     weight = call.function(centred, call.input(1), call.input(3))
-    call.finish(ops.Function(call.op, wrapped), call.emit(_conv(call, 1), x, weight))
+    call.finish(Function(call.op, wrapped), call.emit(_conv(call, 1), x, weight))
 
 
 def q_linear_conv(call: Call) -> None:
@@ -92,7 +92,7 @@ def q_linear_conv(call: Call) -> None:
     weight = call.function(centred, call.input(3), call.input(5))
     bias = call.function(centred, call.input(8), "") if call.input(8) else ""
     total = call.emit(_conv(call, 3), x, weight, bias)
-    requantize = ops.Function(call.op, partial(requantized, axes=(1, 1)))
+    requantize = Function(call.op, partial(requantized, axes=(1, 1)))
     call.finish(requantize, total, *(call.input(i) for i in (1, 4, 6, 7)))
 
 
@@ -107,7 +107,6 @@ def conv_transpose(call: Call) -> None:
     extra = _per_axis(call, "output_padding", axes, 0)
     wanted = tuple(call.get("output_shape") or ())[-axes:]
     padding = _padding(call, axes)
-    beyond = (0,) * axes
     if wanted or isinstance(padding, str):
         kernel = tuple(size or 0 for size in call.sizes(1)[2:])
         wanted = wanted or tuple(map(int.__mul__, call.spatial(), stride))
@@ -118,7 +117,9 @@ def conv_transpose(call: Call) -> None:
             )
         ]
         totals = [max(0, all_ - size) for all_, size in zip(full, wanted, strict=True)]
-        beyond = tuple(max(0, size - all_) for all_, size in zip(full, wanted, strict=True))
+        extra = tuple(
+            more + max(0, size - all_) for more, all_, size in zip(extra, full, wanted, strict=True)
+        )
         odd_at_end = padding == "same_upper"
         padding = tuple(
             (total // 2, -(-total // 2)) if odd_at_end else (-(-total // 2), total // 2)
@@ -131,17 +132,7 @@ def conv_transpose(call: Call) -> None:
         dilation=dilation,
         groups=call.get("group", 1),
     )
-    if not any(beyond):
-        return call.finish(operator, *call.inputs)
-
-    y = call.emit(operator, *call.inputs[:2])
-    widen = ops.Function(call.op, partial(_widened, beyond=beyond))
-    return call.finish(widen, y, *call.inputs[2:])
-
-
-def _widened(y: Array, bias: Array | None = None, *, beyond: tuple[int, ...]) -> Array:
-    y = np.pad(y, [(0, 0), (0, 0), *((0, size) for size in beyond)])
-    return y if bias is None else y + along(bias, 1, y.ndim)
+    return call.finish(operator, *call.inputs)
 
 
 def col2im(call: Call) -> None:
@@ -153,7 +144,7 @@ def col2im(call: Call) -> None:
     if image is None or block is None or axes != 2 or pads[:axes] != pads[axes:]:
         return call.fallback()
     form = image.tolist(), block.tolist(), forms["dilations"], pads[:axes], forms["strides"]
-    call.finish(ops.Function(call.op, partial(_folded, form=form)), call.inputs[0])
+    call.finish(Function(call.op, partial(_folded, form=form)), call.inputs[0])
     return None
 
 
@@ -196,7 +187,7 @@ def max_pool(call: Call) -> Operator | None:
         operator = ops.MaxPool(**form)
         if _is_served(form):
             return operator
-        return ops.Function(call.op, partial(_maximum_by_taps, pool=operator))
+        return Function(call.op, partial(_maximum_by_taps, pool=operator))
     if not _is_served(form):
         return call.fallback()
     maxima, indices = call.outputs
@@ -204,7 +195,7 @@ def max_pool(call: Call) -> Operator | None:
     call.emit(ops.MaxPool(**form, indices=True), call.inputs[0], outputs=(maxima, in_plane))
     shape = call.emit(ops.Shape(), call.inputs[0])
     over_all = partial(_over_all, columns_first=bool(columns_first))
-    call.emit(ops.Function(call.op, over_all), in_plane, shape, outputs=(indices,))
+    call.emit(Function(call.op, over_all), in_plane, shape, outputs=(indices,))
     return None
 
 
@@ -225,7 +216,7 @@ def average_pool(call: Call) -> Operator | None:
         return call.fallback()
     if _is_served(form) and set(form["dilation"]) == {1}:
         return operator
-    return ops.Function(call.op, partial(_average_by_taps, pool=operator))
+    return Function(call.op, partial(_average_by_taps, pool=operator))
 
 
 def _norm_order(call: Call) -> float:
@@ -235,10 +226,10 @@ def _norm_order(call: Call) -> float:
     return p
 
 
-def lp_pool(call: Call) -> ops.Function:
+def lp_pool(call: Call) -> Function:
     """Convert LpPool."""
     pool = ops.AvgPool(**_pool_form(call))
-    return ops.Function(call.op, partial(_norm_by_taps, pool=pool, p=_norm_order(call)))
+    return Function(call.op, partial(_norm_by_taps, pool=pool, p=_norm_order(call)))
 
 
 def _norm_by_taps(x: Array, pool: ops.AvgPool, p: float) -> Array:
@@ -301,9 +292,9 @@ def _root(total: Array, p: float) -> Array:
     return np.asarray(total ** total.dtype.type(1 / p))
 
 
-def global_lp_pool(call: Call) -> ops.Function:
+def global_lp_pool(call: Call) -> Function:
     """Convert GlobalLpPool."""
-    return ops.Function(call.op, partial(_global_norm, p=_norm_order(call)))
+    return Function(call.op, partial(_global_norm, p=_norm_order(call)))
 
 
 def _global_norm(x: Array, p: float) -> Array:
@@ -318,7 +309,7 @@ def global_pool(call: Call) -> Any:
     if supported and call.rank() in (3, 4, 5):
         return ops.GlobalPool(kind=kind)
     reduce = np.mean if kind == "avg" else np.max
-    return ops.Function(call.op, partial(_reduced, reduce=reduce))
+    return Function(call.op, partial(_reduced, reduce=reduce))
 
 
 def _reduced(x: Array, reduce: Callable[..., Array]) -> Array:
