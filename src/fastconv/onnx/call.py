@@ -14,8 +14,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from fastconv._arguments import FLOATS, Array
-from fastconv.graph import Node, Operator
+from fastconv.graph import Node, Operator, Spec
 from fastconv.graph import operators as ops
+from fastconv.graph.operators.shaping import DynamicShapeError
 
 Dtype: TypeAlias = np.dtype[Any]
 
@@ -44,6 +45,14 @@ class Function(ops.Function):
             raise ValueError(f"{error}") from error
 
 
+class Uncompiled(Function):
+    """A function that must not run on zeros to tell its shapes, or whose values have no place."""
+
+    def infer(self, *inputs: Spec | None) -> tuple[Spec, ...]:
+        """Refuse, so that the graph computes node by node."""
+        raise DynamicShapeError(self.label)
+
+
 class NotKnownError(Exception):
     """A converter asked what only a run will tell; the node is then converted when it is called."""
 
@@ -53,8 +62,8 @@ class Call:
 
     Attributes
     ----------
-    op : str
-        The operator's type.
+    domain, op : str
+        The operator's domain and type.
     inputs : tuple of str
         Names of values; "" for an optional one that is absent.
     outputs : tuple of str
@@ -69,6 +78,7 @@ class Call:
 
     def __init__(
         self,
+        domain: str,
         op: str,
         name: str,
         inputs: Sequence[str],
@@ -78,6 +88,7 @@ class Call:
         known: Mapping[str, Known],
         fallback: Fallback,
     ) -> None:
+        self.domain = domain
         self.op = op
         self.name = name
         self.inputs = tuple(inputs)
@@ -160,6 +171,12 @@ class Call:
         if None in sizes:
             raise NotKnownError
         return tuple(size for size in sizes if size is not None)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether an input has a dtype that NumPy lacks, such as bfloat16."""
+        dtypes = (self.known(key).dtype for key in self.inputs)
+        return any(dtype is not None and dtype.isbuiltin != 1 for dtype in dtypes)
 
     def floating(self, *which: int) -> bool:
         """Tell whether inputs have a dtype that the operators of graphs compute in."""

@@ -16,10 +16,10 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from onnx.external_data_helper import load_external_data_for_tensor
 
 from fastconv._arguments import Array
-from fastconv.graph import Graph, Node, Spec
+from fastconv.graph import Graph, Node, Operator
 from fastconv.graph.operators import Identity
-from fastconv.graph.operators.shaping import DynamicShapeError
-from fastconv.onnx.call import Function, Known
+from fastconv.onnx.call import Call, Known, Uncompiled
+from fastconv.onnx.control import OPERATORS, controlled
 from fastconv.onnx.reference import Reference, captures, fallback
 from fastconv.onnx.translate import DEFAULT_DOMAIN, Operation, evaluated
 
@@ -271,16 +271,18 @@ def _check(skeleton: ModelProto) -> None:
                 raise NotImplementedError(
                     f"{_label(node)}: opset {version} has no operator {node.op_type}"
                 )
-    tensors = [v for v in skeleton.graph.input if v.type.HasField("tensor_type")]
-    free = [value for value in tensors if not value.type.tensor_type.HasField("shape")]
-    for value in free:  # the check would have a shape, which not all models give
-        value.type.tensor_type.shape.SetInParent()
+    checked = ModelProto()
+    checked.CopyFrom(skeleton)
+    for value in checked.graph.input:
+        # The check would have types and shapes, which not all models give.
+        if value.type.WhichOneof("value") in (None, "tensor_type"):
+            tensor = value.type.tensor_type
+            tensor.elem_type = tensor.elem_type or TensorProto.FLOAT
+            tensor.shape.SetInParent()
     try:
-        onnx.checker.check_model(skeleton)
+        onnx.checker.check_model(checked)
     except onnx.checker.ValidationError as error:
         raise ValueError(" ".join(f"{error}".split())) from None
-    for value in free:
-        value.type.tensor_type.ClearField("shape")
 
 
 # -- types -----------------------------------------------------------------------------------------
@@ -335,14 +337,6 @@ def _declared(value: ValueInfoProto) -> tuple[Any, tuple[int | str | None, ...]]
 
 
 # -- the graph -------------------------------------------------------------------------------------
-
-
-class Uncompiled(Function):
-    """A function of values that compiled graphs have no place for."""
-
-    def infer(self, *inputs: Spec | None) -> tuple[Spec, ...]:
-        """Refuse, so that the graph computes it without being compiled."""
-        raise DynamicShapeError
 
 
 class Parts:
@@ -446,8 +440,21 @@ def operation_of(node: NodeProto, opsets: Mapping[str, int], new_ops: NewOps) ->
         tuple(node.output),
         {a.name: _python(a) for a in node.attribute if a.type not in kinds},
         opsets.get(node.domain, opsets.get(domain, 1)),
-        partial(fallback, node=node, opsets=opsets, new_ops=new_ops),
+        partial(_left, node=node, opsets=opsets, new_ops=new_ops),
     )
+
+
+def _left(
+    call: Call, node: NodeProto, opsets: Mapping[str, int], new_ops: NewOps
+) -> tuple[Operator, tuple[str, ...]]:
+    """Return the operator of a node that has no converter, and what its subgraphs read."""
+    if call.domain in DEFAULT_DOMAIN and node.op_type in OPERATORS:
+
+        def build(model: ModelProto) -> Graph:
+            return Parts(model, new_ops).graph()
+
+        return controlled(call, node, opsets, build)
+    return fallback(call, node, opsets, new_ops)
 
 
 def _read(call: Any) -> set[str]:

@@ -79,16 +79,18 @@ def captures(node: NodeProto) -> Iterator[str]:
     read: dict[str, None] = {}
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):
-            known = {value.name for value in (*graph.initializer, *graph.input)}
-            known.update(sparse.values.name for sparse in graph.sparse_initializer)
-            known.update(key for inner in graph.node for key in inner.output)
-            for inner in graph.node:
-                read.update(dict.fromkeys((*inner.input, *captures(inner))))
-            read.update(dict.fromkeys(value.name for value in graph.output))
-            for key in known:
-                read.pop(key, None)
-    read.pop("", None)
+            read.update(dict.fromkeys(captures_of(graph)))
     yield from read
+
+
+def captures_of(graph: GraphProto) -> Iterator[str]:
+    """Yield the values that a graph reads and does not hold, each once."""
+    own = {"", *(value.name for value in (*graph.initializer, *graph.input))}
+    own.update(sparse.values.name for sparse in graph.sparse_initializer)
+    own.update(key for node in graph.node for key in node.output)
+    read = [key for node in graph.node for key in (*node.input, *captures(node))]
+    read += [value.name for value in graph.output]
+    yield from (key for key in dict.fromkeys(read) if key not in own)
 
 
 def fallback(

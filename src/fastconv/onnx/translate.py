@@ -55,7 +55,7 @@ class Operation:
         call = self._call(inputs, known)
         converter = CONVERTERS.get(self.op) if self.domain in DEFAULT_DOMAIN else None
         try:
-            if converter is None:
+            if converter is None or call.foreign:
                 call.fallback()
             elif (operator := converter(call)) is not None:
                 call.finish(operator, *inputs)
@@ -69,6 +69,7 @@ class Operation:
 
     def _call(self, inputs: tuple[str, ...], known: Mapping[str, Known]) -> Call:
         return Call(
+            self.domain,
             self.op,
             self.name,
             inputs,
