@@ -18,6 +18,7 @@ SKIPS = {
     "no extras": "skip-listed: a package of the test extra is not installed",
     "no onnx": "skip-listed: onnx is not installed",
     "no peers": "skip-listed: the benchmark's peers are not installed",
+    "no weights": "skip-listed: the package with the trained weights is not installed",
     "serial build": "skip-listed: this build has no OpenMP",
     "libomp": "skip-listed: LLVM's OpenMP reads OMP_NUM_THREADS itself and aborts on nonsense",
 }

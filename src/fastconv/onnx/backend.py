@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import ModelProto, NodeProto
+from onnx import ModelProto, NodeProto, defs, helper
 from onnx.backend.base import BackendRep, Device, DeviceType, namedtupledict
 
 from fastconv.onnx.op_runs import classes
-from fastconv.onnx.model import Parts, operation_of, read
+from fastconv.onnx.model import Parts, read
 
 
 class Prepared(BackendRep):
@@ -39,27 +38,26 @@ class Prepared(BackendRep):
 
 
 def run_node(node: NodeProto, inputs: Any, opset: int | None) -> tuple[Any, ...]:
-    """Return the outputs of one node."""
-    version = onnx.defs.onnx_opset_version() if opset is None else opset
-    context = onnx.checker.DEFAULT_CONTEXT
-    if opset is not None:
-        context = onnx.checker.C.CheckerContext()
-        context.ir_version = onnx.IR_VERSION
-        context.opset_imports = {"": opset}
-    try:
-        onnx.checker.check_node(node, context)
-    except onnx.checker.ValidationError as error:
-        raise ValueError(" ".join(f"{error}".split())) from None
-    given = _by_position(node, inputs)
-    results = operation_of(node, {node.domain: version}, classes)(*given)
-    return tuple(map(np.asarray, results))
-
-
-def _by_position(node: NodeProto, inputs: Any) -> list[Any]:
-    if isinstance(inputs, Mapping):
-        return [np.asarray(inputs[key]) if key else None for key in node.input]
-    arrays = iter(inputs if isinstance(inputs, (list, tuple)) else [inputs])
-    return [np.asarray(next(arrays)) if key else None for key in node.input]
+    """Return the outputs of one node, of the opset or of the newest."""
+    names = list(dict.fromkeys(filter(None, node.input)))
+    if not isinstance(inputs, Mapping):
+        given = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+        inputs = dict(zip(filter(None, node.input), given, strict=True))
+    arrays = {name: np.asarray(inputs[name]) for name in names}
+    graph = helper.make_graph(
+        [node],
+        node.name or node.op_type,
+        [
+            helper.make_tensor_value_info(
+                name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape
+            )
+            for name, array in arrays.items()
+        ],
+        [helper.make_empty_tensor_value_info(name) for name in filter(None, node.output)],
+    )
+    version = defs.onnx_opset_version() if opset is None else opset
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid(node.domain, version)])
+    return Prepared(model).run(arrays)
 
 
 def has_device(device: str) -> bool:

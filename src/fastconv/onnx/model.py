@@ -11,6 +11,12 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import onnx
+import onnx.checker
+import onnx.defs
+import onnx.helper
+import onnx.inliner
+import onnx.numpy_helper
+import onnx.shape_inference
 from google.protobuf.message import DecodeError
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 from onnx.external_data_helper import load_external_data_for_tensor
@@ -321,7 +327,11 @@ def _known(value: ValueInfoProto) -> Known:
             raise ValueError(f"{value.name} has the unknown type {tensor.elem_type}") from None
     shape = None
     if tensor.HasField("shape"):
-        shape = tuple(d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim)
+            # Some exporters say -1 for what is free.
+        shape = tuple(
+            size.dim_value if size.HasField("dim_value") and size.dim_value >= 0 else None
+            for size in tensor.shape.dim
+        )
     return Known(dtype, shape)
 
 
