@@ -121,8 +121,16 @@ INTEGERS = [
     Case("MatMulInteger", (u8(2, 3, 40), s8(2, 40, 5), n(12, np.uint8))),
     Case(
         "QLinearMatMul",
-        (u8(3, 20), n(0.02), n(100, np.uint8), s8(20, 4), n(0.1), n(2, np.int8))
-        + (n(0.5), n(128, np.uint8)),
+        (
+            u8(3, 20),
+            n(0.02),
+            n(100, np.uint8),
+            s8(20, 4),
+            n(0.1),
+            n(2, np.int8),
+            n(0.5),
+            n(128, np.uint8),
+        ),
     ),
     Case("QuantizeLinear", (f(3, 40) * 90, n(0.75), n(128, np.uint8))),
     Case("QuantizeLinear", (f(3, 40) * 90, n(0.75))),
@@ -199,7 +207,11 @@ POOLS = [
         18,
         constant=(1, 2),
     ),
-    Case("MaxUnpool", (f(1, 1, 2, 2), i64(1, 1, 2, 2, low=0, high=16)), {"kernel_shape": [2, 2], "strides": [2, 2]}),
+    Case(
+        "MaxUnpool",
+        (f(1, 1, 2, 2), i64(1, 1, 2, 2, low=0, high=16)),
+        {"kernel_shape": [2, 2], "strides": [2, 2]},
+    ),
 ]
 
 NORMS = [
@@ -228,7 +240,9 @@ NORMS += [
     Case("Softmax", (f(2, 5, 1, 1),), {"axis": 1}, 9),
     Case("Gemm", (f(3, 7), f(7, 5), f(5)), constant=(1, 2)),
     Case("Gemm", (f(3, 7), f(5, 7), f(5)), {"transB": 1}, constant=(1, 2)),
-    Case("Gemm", (f(7, 3), f(5, 7), f(3, 1)), {"transA": 1, "transB": 1, "alpha": 0.5, "beta": 2.0}),
+    Case(
+        "Gemm", (f(7, 3), f(5, 7), f(3, 1)), {"transA": 1, "transB": 1, "alpha": 0.5, "beta": 2.0}
+    ),
     Case("Gemm", (f(3, 7), f(7, 5), n(1.5)), {"beta": 0.25}, constant=(2,)),
     Case("Gemm", (f(3, 7), f(7, 5)), {"alpha": 3.0}),
     Case("Gemm", (f(3, 7), f(7, 5), f(1, 5))),
@@ -239,11 +253,38 @@ NORMS += [
     Case("Einsum", (f(3, 4), f(4, 5)), {"equation": "ij,jk->ki"}),
 ]
 
-UNARY = (
-    "Abs Ceil Cos Erf Exp Floor Neg Reciprocal Round Sigmoid Sign Sin Softplus Softsign Tanh Tan "
-    "Sinh Cosh Asinh Atan Identity Relu HardSwish Elu Selu Celu LeakyRelu HardSigmoid "
-    "ThresholdedRelu Shrink"
-).split()
+UNARY = [
+    "Abs",
+    "Ceil",
+    "Cos",
+    "Erf",
+    "Exp",
+    "Floor",
+    "Neg",
+    "Reciprocal",
+    "Round",
+    "Sigmoid",
+    "Sign",
+    "Sin",
+    "Softplus",
+    "Softsign",
+    "Tanh",
+    "Tan",
+    "Sinh",
+    "Cosh",
+    "Asinh",
+    "Atan",
+    "Identity",
+    "Relu",
+    "HardSwish",
+    "Elu",
+    "Selu",
+    "Celu",
+    "LeakyRelu",
+    "HardSigmoid",
+    "ThresholdedRelu",
+    "Shrink",
+]
 WIDE = np.linspace(-6, 6, 97, dtype=np.float32)
 ELEMENTWISE = [
     *(Case(op, (WIDE,), tolerance=1e-5) for op in UNARY),
@@ -371,7 +412,18 @@ SHAPING = [
 
 REDUCTIONS = [
     Case(f"Reduce{kind}", (p(2, 3, 4, 5),), attributes, 11, tolerance=1e-5)
-    for kind in "L1 L2 LogSum LogSumExp Max Mean Min Prod Sum SumSquare".split()
+    for kind in [
+        "L1",
+        "L2",
+        "LogSum",
+        "LogSumExp",
+        "Max",
+        "Mean",
+        "Min",
+        "Prod",
+        "Sum",
+        "SumSquare",
+    ]
     for attributes in ({}, {"axes": [1, -1]}, {"axes": [2, 3], "keepdims": 0}, {"axes": [2, 3]})
 ]
 REDUCTIONS += [
@@ -401,7 +453,12 @@ RESIZES = [
         for sizes in ((5, 30), (1, 7))
     ),
     *(
-        Case("Resize", (X, None, np.array([2.0, 3.0], np.float32)), {"nearest_mode": mode, "axes": [2, 3]}, 18)
+        Case(
+            "Resize",
+            (X, None, np.array([2.0, 3.0], np.float32)),
+            {"nearest_mode": mode, "axes": [2, 3]},
+            18,
+        )
         for mode in ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil")
     ),
     *(
@@ -415,7 +472,13 @@ RESIZES = [
         for policy in ("not_larger", "not_smaller")
     ),
     *(
-        Case("Resize", (X, None, np.array([1, 1, 0.4, 0.5], np.float32)), {"mode": mode, "antialias": 1}, 18, tolerance=1e-5)
+        Case(
+            "Resize",
+            (X, None, np.array([1, 1, 0.4, 0.5], np.float32)),
+            {"mode": mode, "antialias": 1},
+            18,
+            tolerance=1e-5,
+        )
         for mode in ("linear", "cubic")
     ),
     Case(

@@ -9,17 +9,24 @@ from conftest import SKIPS
 
 pytest.importorskip("onnx.checker", reason=SKIPS["no onnx"])
 
-import onnx  # noqa: E402
-from onnx.backend.test import BackendTest  # noqa: E402
-from onnx.helper import make_node  # noqa: E402
+from beside import single
+from onnx.backend.test import BackendTest
+from onnx.helper import make_node
 
-from beside import single  # noqa: E402
-from fastconv.onnx import Backend  # noqa: E402
+import onnx
+from fastconv.onnx import Backend
 
-NETWORKS = (
-    "bvlc_alexnet densenet121 inception_v1 inception_v2 resnet50 shufflenet squeezenet vgg19 "
-    "zfnet512"
-).split()
+NETWORKS = [
+    "bvlc_alexnet",
+    "densenet121",
+    "inception_v1",
+    "inception_v2",
+    "resnet50",
+    "shufflenet",
+    "squeezenet",
+    "vgg19",
+    "zfnet512",
+]
 WINDOWS = r"conv(?!ert)|pool|lrn|col2im"
 
 

@@ -9,13 +9,13 @@ from conftest import SKIPS
 
 pytest.importorskip("onnx.checker", reason=SKIPS["no onnx"])
 
-from onnx.reference import ReferenceEvaluator  # noqa: E402
+from beside import assert_same, run_theirs, single
+from cases import CASES, EQUIVALENT, Case, f
+from onnx.reference import ReferenceEvaluator
 
-from beside import assert_same, run_theirs, single  # noqa: E402
-from cases import CASES, EQUIVALENT, Case, f  # noqa: E402
-from fastconv import local_response_norm  # noqa: E402
-from fastconv.onnx import load, new_ops  # noqa: E402
-from fastconv.onnx.converters import CONVERTERS  # noqa: E402
+from fastconv import local_response_norm
+from fastconv.onnx import load, new_ops
+from fastconv.onnx.converters import CONVERTERS
 
 
 @pytest.fixture(scope="module")

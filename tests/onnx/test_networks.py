@@ -11,12 +11,12 @@ from conftest import SKIPS
 pytest.importorskip("onnx.checker", reason=SKIPS["no onnx"])
 pytest.importorskip("onnxruntime", reason=SKIPS["no peers"])
 
-import onnx  # noqa: E402
-from onnx.numpy_helper import from_array, to_array  # noqa: E402
-from onnx.reference import ReferenceEvaluator  # noqa: E402
+from beside import run_theirs
+from onnx.numpy_helper import from_array, to_array
+from onnx.reference import ReferenceEvaluator
 
-from beside import run_theirs  # noqa: E402
-from fastconv.onnx import load, new_ops  # noqa: E402
+import onnx
+from fastconv.onnx import load, new_ops
 
 LIGHT = sorted((Path(onnx.__file__).parent / "backend/test/data/light").glob("light_*.onnx"))
 
@@ -74,7 +74,10 @@ def with_random_weights(model, rng):
     if logits != graph.output[0].name:
         graph.output.append(onnx.helper.make_empty_tensor_value_info(logits))
     model.ir_version = 8
-    return {value.name: [size.dim_value for size in value.type.tensor_type.shape.dim] for value in inputs}
+    return {
+        value.name: [size.dim_value for size in value.type.tensor_type.shape.dim]
+        for value in inputs
+    }
 
 
 @pytest.mark.slow
@@ -114,7 +117,7 @@ def text(shape):
     """Return images of a word, black on white, as the networks take them."""
     dots = [[int(dot) for dot in row.replace(" ", "0")] for row in LETTERS]
     word = np.kron(np.array(dots), np.ones((6, 4)))
-    n, c, h, w = shape
+    h, w = shape[2:]
     page = np.ones((h, w), np.float32)
     top, left = (h - word.shape[0]) // 2, 8
     lines = page[top : top + word.shape[0], left : left + word.shape[1]]

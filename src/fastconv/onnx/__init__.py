@@ -1,7 +1,7 @@
 """ONNX models: `load` makes a `fastconv.graph.Graph` of one, which is called with arrays.
 
-`Backend` is the interface that ``onnx.backend`` has for such programs, and `new_ops` lets ONNX's own
-reference implementation compute with fastconv. All need the package onnx.
+`Backend` is the interface that ``onnx.backend`` has for such programs, and `new_ops` lets ONNX's
+own reference implementation compute with fastconv. All need the package onnx.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
     from onnx.backend.base import BackendRep
     from onnx.reference.op_run import OpRun
 
     from fastconv.graph import Graph
+    from onnx import ModelProto, NodeProto
 
 __all__ = ["Backend", "load", "new_ops"]
 
@@ -37,15 +37,15 @@ def _module(name: str) -> Any:
 def load(model: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
     """Return an ONNX model as a graph, which is called with arrays.
 
-    Operators that have no converter are left to the reference implementation of ONNX, so that every
-    model runs whose operators are among those of ONNX. Dropout and batch normalisation are those of
-    inference, unless the model says otherwise.
+    Operators that have no converter are left to the reference implementation of ONNX, so that
+    every model runs whose operators are among those of ONNX. Dropout and batch normalisation are
+    those of inference, unless the model says otherwise.
 
     Parameters
     ----------
     model : path, bytes or onnx.ModelProto
-        The model. It need not be trusted: external data must lie in its folder, and nothing in it is
-        executed but its operators.
+        The model. It need not be trusted: external data must lie in its folder, and nothing in it
+        is executed but its operators.
 
     Returns
     -------
@@ -56,8 +56,8 @@ def load(model: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
     Raises
     ------
     ValueError
-        For what is not an ONNX model, or not a valid one. The message names the node or tensor, and
-        the attribute if it is about one.
+        For what is not an ONNX model, or not a valid one. The message names the node or tensor,
+        and the attribute if it is about one.
     NotImplementedError
         For an operator, or an attribute, that neither fastconv nor the reference implementation
         serves.
@@ -78,9 +78,9 @@ def load(model: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
     >>> model(np.array([[[[1, 5, 2, 0], [3, 4, 9, 8]]]], np.float32))
     array([[[[5., 9.]]]], dtype=float32)
     """
-    graph: Graph = _module("model").Parts(
-        _module("model").read(model), _module("op_runs").classes
-    ).graph()
+    graph: Graph = (
+        _module("model").Parts(_module("model").read(model), _module("op_runs").classes).graph()
+    )
     return graph
 
 

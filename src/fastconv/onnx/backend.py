@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, NodeProto, defs, helper
 from onnx.backend.base import BackendRep, Device, DeviceType, namedtupledict
 
-from fastconv.onnx.op_runs import classes
 from fastconv.onnx.model import Parts, read
+from fastconv.onnx.op_runs import classes
+from onnx import ModelProto, NodeProto, defs, helper
 
 
 class Prepared(BackendRep):

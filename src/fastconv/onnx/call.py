@@ -195,9 +195,7 @@ class Call:
         """Add the node that makes the outputs of the model's node."""
         self.emit(operator, *inputs, outputs=self.outputs)
 
-    def function(
-        self, function: Callable[..., Array | tuple[Array, ...]], *inputs: str
-    ) -> str:
+    def function(self, function: Callable[..., Array | tuple[Array, ...]], *inputs: str) -> str:
         """Add a step that is a function of arrays, and return its result's name."""
         return self.emit(Function(self.op, function), *inputs)
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
 from fastconv._arguments import Array
 from fastconv.graph import Graph, Operator
 from fastconv.onnx.call import Call, Function, Uncompiled
 from fastconv.onnx.reference import captures_of
+from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
 OPERATORS = ("If", "Loop", "Scan")
 Build: TypeAlias = Callable[[ModelProto], Graph]
@@ -78,7 +78,7 @@ class Loop:
 
 @dataclass(frozen=True)
 class Scan:
-    """A graph that runs on each slice of arrays; axes and directions are those of the attributes."""
+    """A graph that runs on each slice of arrays, along the attributes' axes."""
 
     body: Body
     carried: int
@@ -99,9 +99,7 @@ class Scan:
         samples = [self._scanned(sample, captured) for sample in zip(*arguments, strict=True)]
         return tuple(map(np.stack, zip(*samples, strict=True)))
 
-    def _scanned(
-        self, arguments: Sequence[Array], captured: Sequence[Array]
-    ) -> tuple[Array, ...]:
+    def _scanned(self, arguments: Sequence[Array], captured: Sequence[Array]) -> tuple[Array, ...]:
         carried = tuple(arguments[: self.carried])
         slices = [
             np.moveaxis(array, axis, 0)[:: -1 if backwards else 1]
@@ -140,9 +138,7 @@ def controlled(
     """Return the operator of a node that runs graphs, and the values around it that they read."""
     graphs = {a.name: a.g for a in node.attribute if a.HasField("g")}
     captured = tuple(dict.fromkeys(key for graph in graphs.values() for key in captures_of(graph)))
-    bodies = {
-        name: _body(call, graph, captured, opsets, build) for name, graph in graphs.items()
-    }
+    bodies = {name: _body(call, graph, captured, opsets, build) for name, graph in graphs.items()}
     if node.op_type == "If":
         chosen = If(bodies["then_branch"], bodies["else_branch"])
         return Function(node.op_type, chosen), captured

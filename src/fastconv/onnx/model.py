@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-import onnx
 import onnx.checker
 import onnx.defs
 import onnx.helper
@@ -18,9 +17,9 @@ import onnx.inliner
 import onnx.numpy_helper
 import onnx.shape_inference
 from google.protobuf.message import DecodeError
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 from onnx.external_data_helper import load_external_data_for_tensor
 
+import onnx
 from fastconv._arguments import Array
 from fastconv.graph import Graph, Node, Operator
 from fastconv.graph.operators import Identity
@@ -28,6 +27,7 @@ from fastconv.onnx.call import Call, Known, Uncompiled
 from fastconv.onnx.control import OPERATORS, controlled
 from fastconv.onnx.reference import Reference, captures, fallback
 from fastconv.onnx.translate import DEFAULT_DOMAIN, Operation, evaluated
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 Source: TypeAlias = "str | os.PathLike[str] | bytes | ModelProto"
 NewOps: TypeAlias = Callable[[], Sequence[type]]
@@ -74,6 +74,21 @@ def _parsed(data: bytes, name: str) -> ModelProto:
     return model
 
 
+def _check_names(graph: GraphProto) -> None:
+    """Read every name: protobuf may give bytes for one that is not UTF-8."""
+    for node in graph.node:
+        names = (node.op_type, node.domain, node.name, *node.input, *node.output)
+        for name in (*names, *(attribute.name for attribute in node.attribute)):
+            if not isinstance(name, str):
+                name.decode()
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                _check_names(inner)
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        if not isinstance(value.name, str):
+            value.name.decode()
+
+
 def _tensors(model: ModelProto) -> Iterable[TensorProto]:
     graphs = [model.graph]
     nodes = [node for function in model.functions for node in function.node]
@@ -93,11 +108,11 @@ def _load_external(tensor: TensorProto, folder: Path | None) -> None:
     if folder is None:
         raise ValueError(f"{what} needs the folder of the model: load it from its path")
     location = next((e.value for e in tensor.external_data if e.key == "location"), "")
-    # onnx looks at this too; versions differ in how closely.
-    inside = (folder / location).resolve().is_relative_to(folder.resolve())
-    if not location or not inside or Path(location).is_absolute():
-        raise ValueError(f"{what} at {location!r} is not in the folder of the model")
     try:
+        # onnx looks at this too; versions differ in how closely.
+        inside = (folder / location).resolve().is_relative_to(folder.resolve())
+        if not inside or Path(location).is_absolute():
+            raise ValueError("it is not in the folder of the model")
         load_external_data_for_tensor(tensor, os.fspath(folder))
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
         raise ValueError(f"{what} at {location!r}: {error}") from None
@@ -140,7 +155,9 @@ def _inlined(model: ModelProto) -> ModelProto:
     functions = {(f.domain, f.name): f for f in model.functions}
     called = {key: _calls(function.node, functions) for key, function in functions.items()}
     try:
-        order = [*TopologicalSorter({key: set(calls) for key, calls in called.items()}).static_order()]
+        order = [
+            *TopologicalSorter({key: set(calls) for key, calls in called.items()}).static_order()
+        ]
     except CycleError as error:
         names = " -> ".join(name for _, name in error.args[1])
         raise ValueError(f"functions of the model call each other in a circle: {names}") from None
@@ -327,7 +344,7 @@ def _known(value: ValueInfoProto) -> Known:
             raise ValueError(f"{value.name} has the unknown type {tensor.elem_type}") from None
     shape = None
     if tensor.HasField("shape"):
-            # Some exporters say -1 for what is free.
+        # Some exporters say -1 for what is free.
         shape = tuple(
             size.dim_value if size.HasField("dim_value") and size.dim_value >= 0 else None
             for size in tensor.shape.dim
@@ -369,8 +386,15 @@ class Parts:
     """
 
     def __init__(self, model: ModelProto, new_ops: NewOps) -> None:
-        self._model = _inlined(model)
         self._new_ops = new_ops
+        try:
+            self._prepare(model)
+        except UnicodeDecodeError as error:
+            raise ValueError(f"the model holds a name that is not text: {error}") from None
+
+    def _prepare(self, model: ModelProto) -> None:
+        _check_names(model.graph)
+        self._model = _inlined(model)
         graph = self._model.graph
         self._constants = _constants(graph)
         self.inputs = [value for value in graph.input if value.name not in self._constants]
@@ -424,8 +448,11 @@ class Parts:
         made = {key for node in nodes for key in node.outputs}
         nodes = list(nodes)
         outputs = []
+        there = {*constants, *(value.name for value in self.inputs)}
         for key in self.outputs:
-            if key not in made:  # an input or a constant
+            if key not in made:
+                if key not in there:
+                    raise ValueError(f"output {key!r}: nothing makes it")
                 nodes.append(Node(Identity(), (key,), (f"{key}#output",), key))
                 key = f"{key}#output"
             outputs.append(key)

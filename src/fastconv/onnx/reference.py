@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from onnx import IR_VERSION, GraphProto, ModelProto, NodeProto, ValueInfoProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from fastconv._arguments import Array
 from fastconv.graph import Operator
 from fastconv.onnx.call import Call, Function, Known
+from onnx import IR_VERSION, GraphProto, ModelProto, NodeProto, ValueInfoProto, helper
 
 
 class Reference:
@@ -107,7 +107,7 @@ def fallback(
     copy.input[:] = [f"#input {i}" if key else "" for i, key in enumerate(node.input)]
     copy.output[:] = [f"#output {i}" for i in range(len(call.outputs))]
     graph = GraphProto(name=node.op_type, node=[copy])
-    sources = dict(zip(copy.input, call.inputs, strict=False)) | dict(zip(captured, captured))
+    sources = dict(zip(copy.input, call.inputs, strict=False)) | {key: key for key in captured}
     for key, source in sources.items():
         if key:
             graph.input.append(_value_info(key, call.known(source)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from typing import Any
 
@@ -41,10 +41,13 @@ def leaky_relu(call: Call) -> Operator | None:
     """Convert LeakyRelu."""
     call.ignore("consumed_inputs")
     slope = call.get("alpha", 0.01)
-    return ops.Activation(("leaky_relu", slope)) if call.floating() else call.fallback()
+    if not call.floating():
+        call.fallback()
+        return None
+    return ops.Activation(("leaky_relu", slope))
 
 
-def clip(call: Call) -> Operator:
+def clip(call: Call) -> Operator | None:
     """Convert Clip, whose bounds are attributes before opset 11 and inputs from there on."""
     call.ignore("consumed_inputs")
     lo, hi = call.get("min"), call.get("max")
@@ -175,9 +178,15 @@ def erf(x: Array) -> Array:
         return np.asarray(_exact_erf(x)).astype(x.dtype)
     wide = np.clip(x.astype(np.float32), -4, 4)
     square = wide * wide
-    top = reduce(lambda sum_, c: sum_ * square + np.float32(c), _ERF_TOP, np.float32(0))
-    bottom = reduce(lambda sum_, c: sum_ * square + np.float32(c), _ERF_BOTTOM, np.float32(0))
-    return np.asarray(wide * top / bottom).astype(x.dtype)
+    return (wide * _polynomial(_ERF_TOP, square) / _polynomial(_ERF_BOTTOM, square)).astype(x.dtype)
+
+
+def _polynomial(coefficients: Sequence[float], x: Array) -> Array:
+    """Return a polynomial's values, from its coefficients of the highest power down."""
+    y = np.zeros_like(x)
+    for coefficient in coefficients:
+        y = y * x + x.dtype.type(coefficient)
+    return y
 
 
 def gelu(call: Call) -> Operator:
@@ -201,7 +210,9 @@ def _gelu_by_tanh(x: Array) -> Array:
 # -- arithmetic ------------------------------------------------------------------------------------
 
 
-def _binary(function: Callable[[Array, Array], Array], operator: Operator | None = None) -> Converter:
+def _binary(
+    function: Callable[[Array, Array], Array], operator: Operator | None = None
+) -> Converter:
     """Return the converter of an operator with two operands; before opset 7 some are aligned."""
 
     def convert(call: Call) -> Operator:
@@ -271,17 +282,13 @@ def _divided(x: Array, count: int) -> Array:
 
 def bit_shift(call: Call) -> Operator:
     """Convert BitShift."""
-    return Function(
-        call.op, np.left_shift if call.get("direction") == "LEFT" else np.right_shift
-    )
+    return Function(call.op, np.left_shift if call.get("direction") == "LEFT" else np.right_shift)
 
 
 def is_inf(call: Call) -> Operator:
     """Convert IsInf."""
     negative, positive = call.get("detect_negative", 1), call.get("detect_positive", 1)
-    return Function(
-        call.op, partial(_is_inf, negative=bool(negative), positive=bool(positive))
-    )
+    return Function(call.op, partial(_is_inf, negative=bool(negative), positive=bool(positive)))
 
 
 def _is_inf(x: Array, negative: bool, positive: bool) -> Array:

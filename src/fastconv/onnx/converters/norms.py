@@ -31,9 +31,9 @@ def batch_normalization(call: Call) -> None:
         raise NotImplementedError(
             f"it has {len(call.outputs)} outputs: the statistics are those of training"
         )
-    if by_channel and call.rank() > 1 and len({call.dtype(i) for i in range(5)}) == 1:
-        if call.floating():
-            return call.finish(ops.BatchNorm(eps=eps), *call.inputs)
+    alike = len({call.dtype(i) for i in range(5)}) == 1
+    if by_channel and call.rank() > 1 and alike and call.floating():
+        return call.finish(ops.BatchNorm(eps=eps), *call.inputs)
     batch = partial(_batch_normalised, eps=eps, by_channel=bool(by_channel))
     return call.finish(Function(call.op, batch), *call.inputs)
 
@@ -69,7 +69,8 @@ def group_normalization(call: Call) -> Operator | None:
     """Convert GroupNormalization."""
     call.ignore("stash_type")
     if call.dtype() == np.float16 or not call.floating():
-        return call.fallback()
+        call.fallback()
+        return None
     form = {"eps": call.get("epsilon", 1e-5), "groups": call.get("num_groups")}
     return Function(call.op, partial(_by_group, **form))
 
@@ -87,7 +88,8 @@ def layer_normalization(call: Call) -> Operator | None:
     call.ignore("stash_type")
     form = {"axis": call.get("axis", -1), "eps": call.get("epsilon", 1e-5)}
     if len(call.outputs) > 1 or call.dtype() == np.float16 or not call.floating():
-        return call.fallback()
+        call.fallback()
+        return None
     return Function(call.op, partial(_by_layer, **form))
 
 
@@ -115,9 +117,7 @@ def _mirrored(x: Array) -> Array:
 
 def lp_normalization(call: Call) -> Operator:
     """Convert LpNormalization."""
-    return Function(
-        call.op, partial(_by_norm, axis=call.get("axis", -1), p=call.get("p", 2))
-    )
+    return Function(call.op, partial(_by_norm, axis=call.get("axis", -1), p=call.get("p", 2)))
 
 
 def _by_norm(x: Array, axis: int, p: int) -> Array:
@@ -145,15 +145,15 @@ def _along_axis(operator: type[Any] | None, function: Any) -> Converter:
     def convert(call: Call) -> None:
         old = call.opset < 13
         axis = call.get("axis", 1 if old else -1)
-        supported = operator is not None and call.floating()
+        kernel = operator if call.floating() else None
         flat = old and axis % max(call.rank(), 1) != call.rank() - 1
-        if supported and not flat:
-            return call.finish(operator(-1 if old else axis), *call.inputs)
+        if not flat and kernel is not None:
+            return call.finish(kernel(-1 if old else axis), *call.inputs)
         if not flat:
             return call.finish(Function(call.op, partial(function, axis=axis)), *call.inputs)
         shape = call.emit(ops.Shape(), call.inputs[0])
         rows = call.emit(ops.Flatten(axis), call.inputs[0])
-        step = operator(-1) if supported else Function(call.op, partial(function, axis=-1))
+        step = kernel(-1) if kernel is not None else Function(call.op, partial(function, axis=-1))
         return call.finish(ops.Reshape(), call.emit(step, rows), shape)
 
     return convert

@@ -75,7 +75,8 @@ def quantize_linear(call: Call) -> Function | None:
     axis = _per_axis(call)
     zero = call.dtype(2) if call.input(2) else np.dtype(np.uint8)
     if axis is None or zero not in _NATIVE or not call.floating(0, 1):
-        return call.fallback()
+        call.fallback()
+        return None
     return Function(call.op, partial(_quantized, axis=axis))
 
 
@@ -88,7 +89,8 @@ def dequantize_linear(call: Call) -> Function | None:
     """Convert DequantizeLinear."""
     axis = _per_axis(call)
     if axis is None or call.dtype(0) not in _NATIVE or not call.floating(1):
-        return call.fallback()
+        call.fallback()
+        return None
     return Function(call.op, partial(_dequantized, axis=axis))
 
 

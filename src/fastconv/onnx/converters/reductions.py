@@ -26,7 +26,7 @@ def _reduction(function: Reduction) -> Converter:
         axes = call.value(1) if attribute is None else np.array(attribute)
         if call.op == "ReduceMean" and axes is not None and _is_spatial(call, axes):
             return _global_mean(call, keep)
-        form = {"function": function, "keep": keep, "none_is_all": none_is_all}
+        form: dict[str, Any] = {"function": function, "keep": keep, "none_is_all": none_is_all}
         if attribute is not None:
             form["axes"] = np.array(attribute, np.int64)
         return Function(call.op, partial(_reduced, **form))
@@ -134,7 +134,8 @@ def cast(call: Call) -> Operator | None:
     call.ignore("saturate", "round_mode")  # of types of 8-bit floats
     to: Any = call.get("to")
     if call.opset < 6 or to not in _NUMBERS or call.dtype() not in _NUMBERS.values():
-        return call.fallback()
+        call.fallback()
+        return None
     if call.dtype() == _NUMBERS[to]:
         return ops.Identity()
     return Function(call.op, partial(_cast, dtype=_NUMBERS[to]))

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from fastconv._arguments import Array
-from fastconv.graph import operators as ops
 from fastconv.onnx.call import Call, Converter, Function
 
 _COORDINATES = (
@@ -55,7 +54,10 @@ class Interpolation:
         axes = range(x.ndim) if self.axes is None else [axis % x.ndim for axis in self.axes]
         factors, lengths = self._extent([x.shape[axis] for axis in axes], scales, sizes)
         if 0 in lengths:  # nothing to take, or nothing to take it from
-            return np.zeros([dict(zip(axes, lengths)).get(i, n) for i, n in enumerate(x.shape)], x.dtype)
+            return np.zeros(
+                [dict(zip(axes, lengths, strict=True)).get(i, n) for i, n in enumerate(x.shape)],
+                x.dtype,
+            )
         region = np.zeros(2 * len(axes)) if roi is None or not roi.size else roi
         outside = np.zeros((1,) * x.ndim, bool)
         y = x
@@ -104,7 +106,9 @@ class Interpolation:
             case "asymmetric":
                 return out / scale
             case "align_corners":
-                return out * np.float32(size - 1) / np.float32(length - 1) if length > 1 else out * 0
+                return (
+                    out * np.float32(size - 1) / np.float32(length - 1) if length > 1 else out * 0
+                )
             case "tf_half_pixel_for_nn":
                 return (out + half) / scale
             case "tf_crop_and_resize":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from math import ceil
 from typing import Any
@@ -120,7 +119,8 @@ def _expanded(x: Array, shape: Array) -> Array:
 def tile(call: Call) -> Operator | None:
     """Convert Tile."""
     if call.opset < 6:
-        return call.fallback()
+        call.fallback()
+        return None
     return Function(call.op, _tiled)
 
 
@@ -181,7 +181,9 @@ def _parts(
         ends = [min(part * i, size) for i in range(1, count)]
     else:
         if lengths.sum() != size or (lengths < 0).any():
-            raise ValueError(f"split {lengths.tolist()} does not add up to {size}, axis {axis} of x")
+            raise ValueError(
+                f"split {lengths.tolist()} does not add up to {size}, axis {axis} of x"
+            )
         ends = np.cumsum(lengths)[:-1].tolist()
     return tuple(np.split(x, ends, axis))
 
@@ -367,7 +369,9 @@ def range_(call: Call) -> Operator:
 
 def _range(start: Array, limit: Array, step: Array) -> Array:
     count = max(0, ceil((limit.item() - start.item()) / step.item()))
-    return (np.arange(count) * step.astype(np.float64 if step.dtype.kind == "f" else step.dtype) + start).astype(start.dtype)
+    return (
+        np.arange(count) * step.astype(np.float64 if step.dtype.kind == "f" else step.dtype) + start
+    ).astype(start.dtype)
 
 
 CONVERTERS: dict[str, Converter] = {

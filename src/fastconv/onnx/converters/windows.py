@@ -13,9 +13,8 @@ from fastconv._arguments import NUMBERS, Array
 from fastconv.columns import fold
 from fastconv.graph import Operator
 from fastconv.graph import operators as ops
-from fastconv.graph.operators.pooling import WindowPool
 from fastconv.onnx.call import Call, Converter, Function
-from fastconv.onnx.converters.quantized import along, centred, requantized, wrapped
+from fastconv.onnx.converters.quantized import centred, requantized, wrapped
 
 # -- the attributes of windows ---------------------------------------------------------------------
 
@@ -75,7 +74,8 @@ def _conv(call: Call, weight: int) -> ops.Conv:
 def conv(call: Call) -> ops.Conv | None:
     """Convert Conv."""
     if not call.floating() or len(_kernel(call, 1)) not in (1, 2, 3):
-        return call.fallback()
+        call.fallback()
+        return None
     return _conv(call, 1)
 
 
@@ -182,14 +182,16 @@ def max_pool(call: Call) -> Operator | None:
     form = _pool_form(call)
     columns_first = call.get("storage_order", 0)
     if call.dtype() not in NUMBERS:
-        return call.fallback()
+        call.fallback()
+        return None
     if not call.output(1):
         operator = ops.MaxPool(**form)
         if _is_served(form):
             return operator
         return Function(call.op, partial(_maximum_by_taps, pool=operator))
     if not _is_served(form):
-        return call.fallback()
+        call.fallback()
+        return None
     maxima, indices = call.outputs
     in_plane = call.fresh()
     call.emit(ops.MaxPool(**form, indices=True), call.inputs[0], outputs=(maxima, in_plane))
@@ -213,7 +215,8 @@ def average_pool(call: Call) -> Operator | None:
     form = _pool_form(call)
     operator = ops.AvgPool(**form, count_include_pad=bool(call.get("count_include_pad", 0)))
     if not call.floating():
-        return call.fallback()
+        call.fallback()
+        return None
     if _is_served(form) and set(form["dilation"]) == {1}:
         return operator
     return Function(call.op, partial(_average_by_taps, pool=operator))
@@ -248,7 +251,9 @@ def _average_by_taps(x: Array, pool: ops.AvgPool) -> Array:
     return np.asarray(total / elements)
 
 
-def _reduced_by_taps(x: Array, pool: WindowPool, ufunc: np.ufunc, filling: float) -> Array:
+def _reduced_by_taps(
+    x: Array, pool: ops.AvgPool | ops.MaxPool, ufunc: np.ufunc, filling: float
+) -> Array:
     """Reduce windows that no kernel serves: tap by tap, over an array with its padding.
 
     What windows see beyond the padding, by `ceil_mode`, is the ufunc's identity.
@@ -269,18 +274,18 @@ def _reduced_by_taps(x: Array, pool: WindowPool, ufunc: np.ufunc, filling: float
     identity = 0 if ufunc is np.add else filling
     padded = np.pad(padded, (*whole, *beyond), constant_values=identity)
     kernel, stride, dilation, _ = _window(pool, x.shape)
-    result = None
+    result: Any = None
     for tap in np.ndindex(*kernel):
         part = tuple(
             slice(i * d, i * d + (count - 1) * s + 1, s)
             for i, d, s, count in zip(tap, dilation, stride, counts, strict=True)
         )
-        taken = padded[(..., *part)]
+        taken = padded[(slice(None), slice(None), *part)]
         result = taken.copy() if result is None else ufunc(result, taken, out=result)
     return result
 
 
-def _window(pool: WindowPool, shape: tuple[int, ...]) -> tuple[Any, Any, Any, Any]:
+def _window(pool: ops.AvgPool | ops.MaxPool, shape: tuple[int, ...]) -> tuple[Any, Any, Any, Any]:
     return pool.kernel, pool.stride, pool.dilation, pool.padding_for(shape)
 
 
