@@ -6,16 +6,11 @@ own reference implementation compute with fastconv. All need the package onnx.
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from onnx.backend.base import BackendRep
-    from onnx.reference.op_run import OpRun
-
     from fastconv.graph import Graph
-    from onnx import ModelProto, NodeProto
 
 __all__ = ["Backend", "load", "new_ops"]
 
@@ -34,7 +29,7 @@ def _module(name: str) -> Any:
     return import_module(f"{__name__}.{name}")
 
 
-def load(model: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
+def load(model: Any) -> Graph:
     """Return an ONNX model as a graph, which is called with arrays.
 
     Operators that have no converter are left to the reference implementation of ONNX, so that
@@ -78,13 +73,10 @@ def load(model: str | os.PathLike[str] | bytes | ModelProto) -> Graph:
     >>> model(np.array([[[[1, 5, 2, 0], [3, 4, 9, 8]]]], np.float32))
     array([[[[5., 9.]]]], dtype=float32)
     """
-    graph: Graph = (
-        _module("model").Parts(_module("model").read(model), _module("op_runs").classes).graph()
-    )
-    return graph
+    return _module("model").Parts(_module("model").read(model), _module("op_runs").classes).graph()
 
 
-def new_ops() -> list[type[OpRun]]:
+def new_ops() -> list[type]:
     """Return classes that let the reference implementation of ONNX compute with fastconv.
 
     Returns
@@ -124,11 +116,11 @@ class Backend:
     >>> from fastconv.onnx import Backend
     >>> node = make_node("Relu", ["x"], ["y"])
     >>> Backend.run_node(node, [np.array([-1, 2], np.float32)])
-    (array([0., 2.], dtype=float32),)
+    Outputs(y=array([0., 2.], dtype=float32))
     """
 
     @classmethod
-    def is_compatible(cls, model: ModelProto, device: str = "CPU", **options: Any) -> bool:
+    def is_compatible(cls, model: Any, device: str = "CPU", **options: Any) -> bool:
         """Return whether the model can be prepared."""
         try:
             cls.prepare(model, device, **options)
@@ -137,24 +129,22 @@ class Backend:
         return True
 
     @classmethod
-    def prepare(cls, model: ModelProto, device: str = "CPU", **options: Any) -> BackendRep:
+    def prepare(cls, model: Any, device: str = "CPU", **options: Any) -> Any:
         """Return an object whose ``run`` takes a list of inputs; errors are those of `load`."""
         cls._check(device)
-        prepared: BackendRep = _module("backend").Prepared(model)
-        return prepared
+        return _module("backend").Prepared(model)
 
     @classmethod
     def run_model(
-        cls, model: ModelProto, inputs: Any, device: str = "CPU", **options: Any
+        cls, model: Any, inputs: Any, device: str = "CPU", **options: Any
     ) -> tuple[Any, ...]:
         """Return the outputs of a model."""
-        results: tuple[Any, ...] = cls.prepare(model, device, **options).run(inputs)
-        return results
+        return cls.prepare(model, device, **options).run(inputs)
 
     @classmethod
     def run_node(
         cls,
-        node: NodeProto,
+        node: Any,
         inputs: Any,
         device: str = "CPU",
         outputs_info: Any = None,
@@ -162,16 +152,12 @@ class Backend:
     ) -> tuple[Any, ...]:
         """Return the outputs of one node; ``opset_version`` may say by which opset."""
         cls._check(device)
-        results: tuple[Any, ...] = _module("backend").run_node(
-            node, inputs, options.get("opset_version")
-        )
-        return results
+        return _module("backend").run_node(node, inputs, options.get("opset_version"))
 
     @classmethod
     def supports_device(cls, device: str) -> bool:
         """Return whether a device is the CPU."""
-        supported: bool = _module("backend").has_device(device)
-        return supported
+        return _module("backend").has_device(device)
 
     @classmethod
     def _check(cls, device: str) -> None:

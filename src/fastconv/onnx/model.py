@@ -29,7 +29,6 @@ from fastconv.onnx.reference import Reference, captures, fallback
 from fastconv.onnx.translate import DEFAULT_DOMAIN, Operation, evaluated
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-Source: TypeAlias = "str | os.PathLike[str] | bytes | ModelProto"
 NewOps: TypeAlias = Callable[[], Sequence[type]]
 
 # Functions of a model are written out where they are called; more nodes than this are a bomb.
@@ -42,7 +41,7 @@ _SMALL = 64
 # -- reading ---------------------------------------------------------------------------------------
 
 
-def read(source: Source) -> ModelProto:
+def read(source: Any) -> ModelProto:
     """Return the model of a file, of bytes or itself, with its external data in place.
 
     A file is not trusted: external data must lie in its folder.

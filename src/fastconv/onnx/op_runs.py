@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 from onnx.reference.op_run import OpRun
@@ -13,7 +13,7 @@ from fastconv.onnx.converters import CONVERTERS
 from fastconv.onnx.model import operation_of
 
 
-class Converted(OpRun):
+class Converted(OpRun, metaclass=ABCMeta):
     """An operator that is converted for its inputs, and computed at once."""
 
     def __init__(self, onnx_node: Any, run_params: dict[str, Any], schema: Any = None) -> None:
@@ -29,11 +29,12 @@ class Converted(OpRun):
         return operation(*arrays)
 
 
-@cache
-def classes() -> tuple[type[OpRun], ...]:
-    """Return a class for every operator that has a converter.
+# All but Identity, to which the reference gives lists, and nothing at all.
+_CLASSES = tuple(
+    type(op, (Converted,), {"op_domain": ""}) for op in sorted(CONVERTERS.keys() - {"Identity"})
+)
 
-    All but Identity, to which the reference gives lists and nothing at all.
-    """
-    ops = sorted(CONVERTERS.keys() - {"Identity"})
-    return tuple(type(op, (Converted,), {"op_domain": ""}) for op in ops)
+
+def classes() -> tuple[type, ...]:
+    """Return a class for every operator that has a converter."""
+    return _CLASSES

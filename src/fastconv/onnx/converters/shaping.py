@@ -285,10 +285,10 @@ def pad(call: Call) -> None:
     if call.has("value"):
         value = call.constant(call.get("value"), np.float32)
     inputs = call.inputs[0], pads, value, call.input(3)
-    call.finish(Function(call.op, partial(_padded, mode=_PAD_MODES[mode])), *inputs)
+    call.finish(Function(call.op, partial(_padded, mode=mode)), *inputs)
 
 
-_PAD_MODES = {"constant": "constant", "reflect": "reflect", "edge": "edge", "wrap": "wrap"}
+_PAD_MODES = ("constant", "reflect", "edge", "wrap")  # NumPy's names are the same
 
 
 def _padded(
@@ -369,9 +369,8 @@ def range_(call: Call) -> Operator:
 
 def _range(start: Array, limit: Array, step: Array) -> Array:
     count = max(0, ceil((limit.item() - start.item()) / step.item()))
-    return (
-        np.arange(count) * step.astype(np.float64 if step.dtype.kind == "f" else step.dtype) + start
-    ).astype(start.dtype)
+    exact = np.float64 if step.dtype.kind == "f" else np.int64
+    return (start.astype(exact) + np.arange(count) * step.astype(exact)).astype(start.dtype)
 
 
 CONVERTERS: dict[str, Converter] = {
