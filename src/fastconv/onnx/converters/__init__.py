@@ -1,0 +1,22 @@
+"""The table of operators of ONNX: type -> what makes nodes of a graph of it."""
+
+from fastconv.onnx.call import Converter
+from fastconv.onnx.converters import (
+    elementwise,
+    norms,
+    quantized,
+    reductions,
+    resize,
+    shaping,
+    windows,
+)
+
+CONVERTERS: dict[str, Converter] = {
+    **elementwise.CONVERTERS,
+    **norms.CONVERTERS,
+    **quantized.CONVERTERS,
+    **reductions.CONVERTERS,
+    **resize.CONVERTERS,
+    **shaping.CONVERTERS,
+    **windows.CONVERTERS,
+}

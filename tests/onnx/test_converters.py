@@ -1,0 +1,91 @@
+"""Every converter gives what ONNX Runtime gives: in graphs, and as a class of the reference."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from conftest import SKIPS
+
+pytest.importorskip("onnx.checker", reason=SKIPS["no onnx"])
+
+from beside import assert_same, run_theirs, single
+from cases import CASES, EQUIVALENT, Case, f
+from onnx.reference import ReferenceEvaluator
+
+from fastconv import local_response_norm
+from fastconv.onnx import load, new_ops
+from fastconv.onnx.converters import CONVERTERS
+
+
+@pytest.fixture(scope="module")
+def theirs():
+    """Return ONNX Runtime's results of a case, computed once."""
+    pytest.importorskip("onnxruntime", reason=SKIPS["no peers"])
+    done = {}
+
+    def results(case):
+        if id(case) not in done:
+            done[id(case)] = run_theirs(*single(*case.model))
+        return done[id(case)]
+
+    return results
+
+
+@pytest.mark.parametrize("free", [False, True], ids=["declared", "free"])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_graph(case, free, theirs):
+    """Twice: with the sizes of inputs declared, and free."""
+    model, inputs = single(*case.model, free)
+    assert_same([*load(model).run(inputs).values()], theirs(case), case.tolerance)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_new_ops(case, theirs):
+    model, inputs = single(*case.model)
+    evaluator = ReferenceEvaluator(model, new_ops=new_ops())
+    assert_same(evaluator.run(None, inputs), theirs(case), case.tolerance)
+
+
+@pytest.mark.parametrize(("case", "same"), EQUIVALENT, ids=str)
+def test_what_onnxruntime_refuses(case, same, theirs):
+    model, inputs = single(*case.model)
+    assert_same([*load(model).run(inputs).values()], theirs(same))
+
+
+def test_all_converters_are_tested():
+    """Legacy names of what others test apart."""
+    tested = {case.op for case in CASES} | {case.op for case, _ in EQUIVALENT}
+    assert CONVERTERS.keys() - tested == {"Scatter"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_graphs_can_be_pickled(case):
+    model, inputs = single(*case.model, True)
+    graph = load(model)
+    again = pickle.loads(pickle.dumps(graph))
+    for mine, wanted in zip(again.run(inputs).values(), graph.run(inputs).values(), strict=True):
+        np.testing.assert_array_equal(mine, wanted)
+
+
+def test_lrn_of_an_even_size_has_the_odd_channel_behind():
+    x = f(2, 6, 3, 3)
+    model, inputs = single("LRN", (x,), {"size": 4, "alpha": 0.3, "beta": 0.6, "bias": 1.5})
+    # Padded by a channel behind, a window of 5 without its first is one of 4.
+    squares = np.pad(x * x, ((0, 0), (1, 2), (0, 0), (0, 0)))
+    sums = sum(squares[:, i : i + 6] for i in range(4))
+    wanted = x / (1.5 + 0.3 / 4 * sums) ** 0.6
+    np.testing.assert_allclose(load(model).run(inputs)["y0"], wanted, rtol=1e-5)
+    mirrored = local_response_norm(x, 4, 0.3, 0.6, 1.5)
+    assert not np.allclose(mirrored, wanted)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float16, 1e-3), (np.float64, 1e-6)])
+def test_other_dtypes(dtype, tolerance, theirs):
+    """ONNX Runtime convolves float32 alone."""
+    arrays = [f(2, 6, 9, 11).astype(dtype), f(4, 6, 3, 3).astype(dtype)]
+    model, inputs = single("Conv", arrays)
+    wanted = theirs(Case("Conv", tuple(array.astype(np.float32) for array in arrays)))
+    y = load(model).run(inputs)["y0"]
+    assert y.dtype == dtype
+    assert_same([y.astype(np.float32)], wanted, tolerance)
