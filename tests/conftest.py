@@ -21,7 +21,6 @@ SKIPS = {
     "no weights": "skip-listed: the package with the trained weights is not installed",
     "serial build": "skip-listed: this build has no OpenMP",
     "libomp": "skip-listed: LLVM's OpenMP reads OMP_NUM_THREADS itself and aborts on nonsense",
-    "no weights": "skip-listed: a package with trained weights is not installed",
     "no mnist": "skip-listed: FASTCONV_MNIST does not name the folder of MNIST's IDX files",
 }
 
