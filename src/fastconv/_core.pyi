@@ -230,6 +230,20 @@ class Steps:
     def profile(self, blocks: list[_Array]) -> list[float]: ...
 
 @disjoint_base
+class GraphBase:
+    def _publish(
+        self,
+        steps: Steps,
+        free: list[_Array],
+        shared_bytes: int,
+        shape: tuple[int, ...],
+        dtype: str,
+        out_shape: tuple[int, ...],
+        out_dtype: str,
+    ) -> None: ...
+    def __call__(self, *args: ArrayLike, **named: ArrayLike) -> Any: ...
+
+@disjoint_base
 class LocalPlan:
     def __new__(
         cls,

@@ -191,3 +191,69 @@ cdef class Steps:
             status = fc_steps_run(self.steps, self.count, data, times, &error)
         check(status, &error)
         return seconds.tolist()
+
+
+cdef class _Ready:
+    """What the fast path of a graph serves; never changed, only replaced."""
+
+    cdef Steps steps
+    cdef list free
+    cdef int typenum, rank, out_typenum, out_rank
+    cdef cnp.npy_intp shape[8]
+    cdef cnp.npy_intp out_shape[8]
+
+
+cdef class GraphBase:
+    """The call of a graph: at once to C for the input it knows, else through `_general`."""
+
+    cdef _Ready ready
+
+    def _publish(self, Steps steps not None, list free not None, Py_ssize_t shared_bytes,
+                 tuple shape, str dtype, tuple out_shape, str out_dtype):
+        """Serve a single input of this shape from now on.
+
+        The blocks of `steps` are the shared one, of which `free` holds those that nobody uses, the
+        input and the output.
+        """
+        cdef _Ready ready = _Ready.__new__(_Ready)
+        cdef Py_ssize_t i, size = item_bytes(typenum_of(dtype))
+        cdef Py_ssize_t out_size = item_bytes(typenum_of(out_dtype))
+        if len(shape) > 8 or len(out_shape) > 8 or len(steps.needed) != 3:
+            raise ValueError("one input and one output of at most 8 axes")
+        for i in range(len(shape)):
+            ready.shape[i] = shape[i]
+            size *= shape[i]
+        for i in range(len(out_shape)):
+            ready.out_shape[i] = out_shape[i]
+            out_size *= out_shape[i]
+        needed = steps.needed
+        if shared_bytes < needed[0] or size < needed[1] or out_size < needed[2] or (
+            steps.written[1]
+        ):
+            raise ValueError("the steps do not fit these arrays")
+        ready.steps, ready.free = steps, free
+        ready.typenum, ready.rank = typenum_of(dtype), <int>len(shape)
+        ready.out_typenum, ready.out_rank = typenum_of(out_dtype), <int>len(out_shape)
+        self.ready = ready
+
+    def __call__(self, *args, **named):
+        """Return the output, or a tuple of them if there are several."""
+        cdef _Ready ready = self.ready
+        cdef void *data[3]
+        cdef fc_error error
+        cdef fc_status status
+        if ready is None or len(args) != 1 or named:
+            return self._general(args, named)
+        x = args[0]
+        if not plain(x, ready.typenum, ready.rank, ready.shape) or not ready.free:
+            return self._general(args, named)
+        shared = ready.free.pop()
+        out = cnp.PyArray_EMPTY(ready.out_rank, ready.out_shape, ready.out_typenum, 0)
+        data[0] = cnp.PyArray_DATA(shared)
+        data[1] = cnp.PyArray_DATA(x)
+        data[2] = cnp.PyArray_DATA(out)
+        with nogil:
+            status = fc_steps_run(ready.steps.steps, ready.steps.count, data, NULL, &error)
+        ready.free.append(shared)
+        check(status, &error)
+        return out

@@ -13,13 +13,13 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from fastconv import _arguments
-from fastconv._arguments import FLOATS, Array
-from fastconv._core import BLOCKS, Steps
+from fastconv._arguments import FLOATS, NUMBERS, Array
+from fastconv._core import BLOCKS, GraphBase, Steps
 from fastconv._plans import layer_of, plan_for
 from fastconv._weights import Weights
 from fastconv.graph.cache import Cache
 from fastconv.graph.memory import SHARED, Home, Memory, Place, aligned_block
-from fastconv.graph.node import Node, Spec, evaluate_node
+from fastconv.graph.node import Node, Shape, Spec, evaluate_node
 from fastconv.graph.operators.convolution import Conv, Dense
 from fastconv.graph.operators.elementwise import Activation, LocalResponseNorm
 from fastconv.graph.operators.pooling import Pool
@@ -115,6 +115,18 @@ class Compiled:
         self._outputs = tuple(outputs)
         # Blocks that no call uses now; as many are made as calls run at once.
         self._free: list[Array] = []
+        self._whole = memory.is_whole_result(0)
+
+    def publish(
+        self, graph: GraphBase, inputs: Sequence[tuple[Shape, np.dtype[np.generic]]]
+    ) -> None:
+        """Let a graph's fast path serve these inputs, if it can."""
+        steps = self._stretches[0] if len(self._stretches) == 1 else None
+        if isinstance(steps, Steps) and len(inputs) == len(self._outputs) == 1 and self._whole:
+            (shape, dtype), result = inputs[0], self._results[0]
+            if dtype in NUMBERS and dtype.isnative:
+                form = shape, NUMBERS[dtype], result.shape, NUMBERS[result.dtype]
+                graph._publish(steps, self._free, self.shared_bytes, *form)
 
     def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
         """Return new arrays of outputs."""

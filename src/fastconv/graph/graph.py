@@ -16,6 +16,7 @@ import numpy as np
 
 from fastconv import _arguments
 from fastconv._arguments import Array
+from fastconv._core import GraphBase
 from fastconv.graph.cache import Cache
 from fastconv.graph.compile import Compiled, compile_graph
 from fastconv.graph.node import Node, Operator, Spec, evaluate_node
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _SHAPES = 8
 
 
-class Graph:
+class Graph(GraphBase):
     """A network: operators on named values, called with arrays.
 
     The first call with inputs of a shape compiles the graph for it: constants are folded, batch
@@ -103,12 +104,13 @@ class Graph:
         self.input_names = tuple(self._declared)
         self.output_names = tuple(outputs)
         self.nodes = _in_order(tuple(nodes), self.input_names, self.output_names, self.constants)
-        self._forget()
+        self._begin()
 
-    def _forget(self) -> None:
+    def _begin(self) -> None:
         self._compiled: OrderedDict[tuple[Any, ...], Compiled | None] = OrderedDict()
         self._cache = Cache()
         self._lock = threading.RLock()
+        self._published: tuple[Any, ...] | None = None  # the shapes that the fast path serves
 
     @property
     def parameters(self) -> int:
@@ -120,14 +122,8 @@ class Graph:
             if array.dtype.kind == "f" and key not in statistics
         )
 
-    def __call__(self, *args: ArrayLike, **named: ArrayLike) -> Any:
-        """Return the output, or a tuple of them if there are several."""
-        # Plain arrays of shapes that were served before have been checked before.
-        plain = tuple([x for x in args if type(x) is np.ndarray])
-        if not named and len(plain) == len(args):
-            results = self._served(plain, tuple([(x.shape, x.dtype) for x in plain]))
-            if results is not None:
-                return results[0] if len(results) == 1 else results
+    def _general(self, args: tuple[ArrayLike, ...], named: Mapping[str, ArrayLike]) -> Any:
+        """Serve a call that is not like the last one; the base class serves those."""
         if len(args) > len(self.input_names):
             raise TypeError(f"{self.name} has {len(self.input_names)} inputs, got {len(args)}")
         inputs = dict(zip(self.input_names, args, strict=False))
@@ -170,20 +166,18 @@ class Graph:
     def _run(self, inputs: Mapping[str, ArrayLike]) -> tuple[Array, ...]:
         arrays = self._checked(inputs)
         key = tuple((array.shape, array.dtype) for array in arrays)
-        self._compile(key)
-        results = self._served(arrays, key)
-        return self._evaluate(arrays) if results is None else results
-
-    def _served(self, arrays: tuple[Array, ...], key: tuple[Any, ...]) -> tuple[Array, ...] | None:
-        """Return the outputs, if the graph is compiled for inputs of these shapes and dtypes."""
-        compiled = self._compiled.get(key)
-        if compiled is None:
-            return None
-        try:
-            return compiled.run(arrays)
-        except DynamicShapeError:
-            self._compiled[key] = None
-            return None
+        compiled = self._compile(key)
+        if compiled is not None:
+            try:
+                results = compiled.run(arrays)
+            except DynamicShapeError:
+                self._compiled[key] = None
+            else:
+                if key != self._published:
+                    compiled.publish(self, key)
+                    self._published = key
+                return results
+        return self._evaluate(arrays)
 
     def _checked(self, inputs: Mapping[str, ArrayLike]) -> tuple[Array, ...]:
         """Return the inputs as arrays in the order of their names."""
@@ -316,12 +310,12 @@ class Graph:
 
     def __getstate__(self) -> dict[str, Any]:
         # What is compiled belongs to one process and one CPU.
-        hidden = ("_compiled", "_cache", "_lock")
+        hidden = ("_compiled", "_cache", "_lock", "_published")
         return {key: value for key, value in vars(self).items() if key not in hidden}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._forget()
+        self._begin()
 
 
 def _check_declared(

@@ -214,6 +214,11 @@ class Memory:
                 self.homes[key] = Home.whole(own.block, own.offset, spec)
         return self.homes[key]
 
+    def is_whole_result(self, i: int) -> bool:
+        """Whether an output is a block by itself, as it is allocated."""
+        key = self._network.outputs[i]
+        return key in self._makers and self._root(key) == key and len(self.results) > i
+
     def is_in_place(self, part: str, whole: str) -> bool:
         """Whether a part of a concatenation is written where it belongs."""
         return part in self._slices and self._slices[part].whole == whole
