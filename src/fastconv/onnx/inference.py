@@ -260,7 +260,7 @@ def _sizes(op: str, inputs: Sequence[Known], attributes: Mapping[str, Any]) -> S
         rank = first
     elif op in _BROADCAST:
         rank = _largest(ranks)
-    elif op == "Reshape":
+    elif op in ("Reshape", "Expand"):
         rank = _length(inputs, attributes, "shape")
     elif op == "Gather" and first is not None and ranks[1] is not None:
         rank = first + ranks[1] - 1

@@ -429,6 +429,10 @@ class Parts:
                 self._known.update((key, Known.of(array)) for key, array in results.items())
             else:
                 nodes.extend(call.nodes)
+                # Once more than before, now that what is constant has been computed.
+                opset = self._opsets.get(proto.domain, 1)
+                again = inferred(proto, opset, self._known)
+                self._known.update(zip(proto.output, again, strict=True))
         return self._made(nodes, constants)
 
     def _whole(self) -> Graph:
