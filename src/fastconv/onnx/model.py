@@ -110,6 +110,9 @@ def _load_external(tensor: TensorProto, folder: Path | None) -> None:
         if not inside or Path(location).is_absolute():
             raise ValueError("it is not in the folder of the model")
         load_external_data_for_tensor(tensor, os.fspath(folder))
+        # What newer versions do by themselves.
+        tensor.data_location = TensorProto.DEFAULT
+        del tensor.external_data[:]
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
         raise ValueError(f"{what} at {location!r}: {error}") from None
 
