@@ -73,7 +73,8 @@ def load(model: Any) -> Graph:
     >>> model(np.array([[[[1, 5, 2, 0], [3, 4, 9, 8]]]], np.float32))
     array([[[[5., 9.]]]], dtype=float32)
     """
-    return _module("model").Parts(_module("model").read(model), _module("op_runs").classes).graph()
+    module = _module("model")
+    return module.Parts(module.read(model), new_ops).graph()
 
 
 def new_ops() -> list[type]:
@@ -132,7 +133,7 @@ class Backend:
     def prepare(cls, model: Any, device: str = "CPU", **options: Any) -> Any:
         """Return an object whose ``run`` takes a list of inputs; errors are those of `load`."""
         cls._check(device)
-        return _module("backend").Prepared(model)
+        return _module("backend").Prepared(model, new_ops)
 
     @classmethod
     def run_model(
@@ -152,7 +153,8 @@ class Backend:
     ) -> tuple[Any, ...]:
         """Return the outputs of one node; ``opset_version`` may say by which opset."""
         cls._check(device)
-        return _module("backend").run_node(node, inputs, options.get("opset_version"))
+        model = _module("backend").model_of(node, inputs, options.get("opset_version"))
+        return cls.run_model(*model)
 
     @classmethod
     def supports_device(cls, device: str) -> bool:

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from onnx.backend.base import BackendRep, Device, DeviceType, namedtupledict
 
-from fastconv.onnx.model import Parts, read
-from fastconv.onnx.op_runs import classes
+from fastconv._arguments import Array
+from fastconv.onnx.model import NewOps, Parts, read
 from onnx import ModelProto, NodeProto, defs, helper
 
 
 class Prepared(BackendRep):
     """A model that runs with a list of inputs."""
 
-    def __init__(self, model: ModelProto) -> None:
-        parts = Parts(read(model), classes)
+    def __init__(self, model: ModelProto, new_ops: NewOps) -> None:
+        parts = Parts(read(model), new_ops)
         self._inputs = [value.name for value in parts.inputs]
         self._outputs = parts.outputs
         # Lists, maps and strings go past the graph, which takes arrays of numbers.
@@ -37,8 +37,10 @@ class Prepared(BackendRep):
         return result
 
 
-def run_node(node: NodeProto, inputs: Any, opset: int | None) -> tuple[Any, ...]:
-    """Return the outputs of one node, of the opset or of the newest."""
+def model_of(
+    node: NodeProto, inputs: Any, opset: int | None
+) -> tuple[ModelProto, dict[str, Array]]:
+    """Return a node as a model, of the opset or of the newest, and its inputs by name."""
     names = list(dict.fromkeys(filter(None, node.input)))
     if not isinstance(inputs, Mapping):
         given = inputs if isinstance(inputs, (list, tuple)) else [inputs]
@@ -57,7 +59,7 @@ def run_node(node: NodeProto, inputs: Any, opset: int | None) -> tuple[Any, ...]
     )
     version = defs.onnx_opset_version() if opset is None else opset
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid(node.domain, version)])
-    return Prepared(model).run(arrays)
+    return model, arrays
 
 
 def has_device(device: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx.checker
@@ -15,7 +15,6 @@ import onnx.defs
 import onnx.helper
 import onnx.inliner
 import onnx.numpy_helper
-import onnx.shape_inference
 from google.protobuf.message import DecodeError
 from onnx.external_data_helper import load_external_data_for_tensor
 
@@ -25,6 +24,7 @@ from fastconv.graph import Graph, Node, Operator
 from fastconv.graph.operators import Identity
 from fastconv.onnx.call import Call, Known, Uncompiled
 from fastconv.onnx.control import OPERATORS, controlled
+from fastconv.onnx.inference import ForeignError, inferred, known_of
 from fastconv.onnx.reference import Reference, captures, fallback
 from fastconv.onnx.translate import DEFAULT_DOMAIN, Operation, evaluated
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
@@ -33,9 +33,6 @@ NewOps: TypeAlias = Callable[[], Sequence[type]]
 
 # Functions of a model are written out where they are called; more nodes than this are a bomb.
 _MOST_NODES = 1_000_000
-# Of this many elements at most, a constant is shown to the inference of shapes, which has use for
-# shapes and axes alone and would copy weights.
-_SMALL = 64
 
 
 # -- reading ---------------------------------------------------------------------------------------
@@ -113,6 +110,9 @@ def _load_external(tensor: TensorProto, folder: Path | None) -> None:
         if not inside or Path(location).is_absolute():
             raise ValueError("it is not in the folder of the model")
         load_external_data_for_tensor(tensor, os.fspath(folder))
+        # What newer versions do by themselves.
+        tensor.data_location = TensorProto.DEFAULT
+        del tensor.external_data[:]
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
         raise ValueError(f"{what} at {location!r}: {error}") from None
 
@@ -260,7 +260,7 @@ def _sorted(nodes: Sequence[NodeProto], known: Iterable[str]) -> list[NodeProto]
 def _skeleton(
     model: ModelProto, nodes: Sequence[NodeProto], constants: Mapping[str, Array]
 ) -> ModelProto:
-    """Return the model without its weights, which become inputs, for checks and inference."""
+    """Return the model without its weights, which become inputs, for the check of its nodes."""
     skeleton = ModelProto(ir_version=max(model.ir_version, 4))
     skeleton.opset_import.extend(model.opset_import)
     if not skeleton.opset_import:
@@ -271,10 +271,7 @@ def _skeleton(
     graph.input.extend(value for value in model.graph.input if value.name not in constants)
     for name, array in constants.items():
         kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
-        if array.size <= _SMALL and array.dtype != object:
-            graph.initializer.append(onnx.numpy_helper.from_array(array, name))
-        else:
-            graph.input.append(onnx.helper.make_tensor_value_info(name, kind, array.shape))
+        graph.input.append(onnx.helper.make_tensor_value_info(name, kind, array.shape))
     return skeleton
 
 
@@ -289,10 +286,13 @@ def _check(skeleton: ModelProto) -> None:
                 f"{onnx.defs.onnx_opset_version()} at most"
             )
         for node in skeleton.graph.node:
-            if node.domain == domain and not onnx.defs.has(node.op_type, version, ""):
+            if node.domain != domain:
+                continue
+            if not onnx.defs.has(node.op_type, version, ""):
                 raise NotImplementedError(
                     f"{_label(node)}: opset {version} has no operator {node.op_type}"
                 )
+            _check_required(node, onnx.defs.get_schema(node.op_type, version, ""))
     checked = ModelProto()
     checked.CopyFrom(skeleton)
     for value in checked.graph.input:
@@ -307,53 +307,51 @@ def _check(skeleton: ModelProto) -> None:
         raise ValueError(" ".join(f"{error}".split())) from None
 
 
+def _check_required(node: NodeProto, schema: onnx.defs.OpSchema) -> None:
+    """Refuse an input that is absent and not optional, which onnx's own check lets pass."""
+    for form, name in zip(schema.inputs, node.input, strict=False):
+        if not name and form.option == onnx.defs.OpSchema.FormalParameterOption.Single:
+            raise ValueError(f"{_label(node)}: input {form.name} is missing")
+
+
 # -- types -----------------------------------------------------------------------------------------
 
 
-class Types(NamedTuple):
-    """What inference tells of the values of a model."""
+def _knowledge(
+    nodes: Sequence[NodeProto],
+    inputs: Iterable[ValueInfoProto],
+    constants: Mapping[str, Array],
+    opsets: Mapping[str, int],
+) -> dict[str, Known]:
+    """Return what is known of the model's values.
 
-    known: dict[str, Known]
-    numbers_alone: bool  # of types that NumPy has; no sequences, optional values, maps or strings
+    `ForeignError` if one is not an array of numbers, as those of a graph are.
+    """
+    known = {name: Known.of(array) for name, array in constants.items()}
+    if any(array.dtype.isbuiltin != 1 or array.dtype.kind == "O" for array in constants.values()):
+        raise ForeignError
+    for value in inputs:
+        known[value.name] = _named_known(value)
+    for node in nodes:
+        results = inferred(node, opsets.get(node.domain, 1), known)
+        known.update(zip(node.output, results, strict=True))
+    known.pop("", None)
+    return known
 
 
-def _types(skeleton: ModelProto, constants: Mapping[str, Array]) -> Types:
+def _named_known(value: ValueInfoProto) -> Known:
     try:
-        inferred = onnx.shape_inference.infer_shapes(skeleton, data_prop=True)
-    except Exception:  # C++ exceptions of several types; what it cannot infer is found by running
-        inferred = skeleton
-    values = (*inferred.graph.value_info, *inferred.graph.input)
-    known = {value.name: _known(value) for value in values}
-    known.update((name, Known.of(array)) for name, array in constants.items())
-    tensors = all(value.type.WhichOneof("value") in (None, "tensor_type") for value in values)
-    texts = any(value.type.tensor_type.elem_type == TensorProto.STRING for value in values)
-    own = all(item.dtype.isbuiltin == 1 for item in known.values() if item.dtype is not None)
-    return Types(known, tensors and not texts and own)
-
-
-def _known(value: ValueInfoProto) -> Known:
-    tensor = value.type.tensor_type
-    if value.type.WhichOneof("value") != "tensor_type":
-        return Known()
-    dtype = None
-    if tensor.elem_type not in (TensorProto.UNDEFINED, TensorProto.STRING):
-        try:
-            dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
-        except KeyError:
-            raise ValueError(f"{value.name} has the unknown type {tensor.elem_type}") from None
-    shape = None
-    if tensor.HasField("shape"):
-        # Some exporters say -1 for what is free.
-        shape = tuple(
-            size.dim_value if size.HasField("dim_value") and size.dim_value >= 0 else None
-            for size in tensor.shape.dim
-        )
-    return Known(dtype, shape)
+        return known_of(value)
+    except ValueError as error:
+        raise ValueError(f"{value.name}: {error}") from None
 
 
 def _declared(value: ValueInfoProto) -> tuple[Any, tuple[int | str | None, ...]] | None:
     """Return dtype and sizes of an input as `Graph` takes them; None if they are not declared."""
-    dtype, shape, _ = _known(value)
+    try:
+        dtype, shape, _ = known_of(value)
+    except ForeignError:
+        return None
     if dtype is None or shape is None:
         return None
     names = (size.dim_param for size in value.type.tensor_type.shape.dim)
@@ -405,7 +403,12 @@ class Parts:
         skeleton = _skeleton(self._model, self._nodes, self._constants)
         _check(skeleton)
         self._opsets = {item.domain: item.version for item in skeleton.opset_import}
-        self._known, self.numbers_alone = _types(skeleton, self._constants)
+        self._known: dict[str, Known] = {}
+        self.numbers_alone = True
+        try:
+            self._known = _knowledge(self._nodes, self.inputs, self._constants, self._opsets)
+        except ForeignError:
+            self.numbers_alone = False
 
     @property
     def reference(self) -> Reference:
@@ -429,6 +432,10 @@ class Parts:
                 self._known.update((key, Known.of(array)) for key, array in results.items())
             else:
                 nodes.extend(call.nodes)
+                # Once more than before, now that what is constant has been computed.
+                opset = self._opsets.get(proto.domain, 1)
+                again = inferred(proto, opset, self._known)
+                self._known.update(zip(proto.output, again, strict=True))
         return self._made(nodes, constants)
 
     def _whole(self) -> Graph:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from onnx.reference import ReferenceEvaluator
 
 from fastconv._arguments import Array
 from fastconv.graph import Operator
@@ -36,6 +35,9 @@ class Reference:
         self._prepare()
 
     def _prepare(self) -> None:
+        # Imported where a model needs it: that takes longer than to load most models.
+        from onnx.reference import ReferenceEvaluator
+
         try:
             self._evaluator = ReferenceEvaluator(self._model, new_ops=list(self._new_ops()))
         except Exception as error:

@@ -166,6 +166,8 @@ def split(call: Call) -> None:
     """Convert Split."""
     axis, count = call.get("axis", 0), call.get("num_outputs", len(call.outputs))
     lengths = _attribute_or_input(call, "split", 1)
+    if count != len(call.outputs):
+        raise ValueError(f"num_outputs is {count}, the node has {len(call.outputs)} outputs")
     form = {"axis": axis, "count": count, "uneven": call.opset >= 18}
     call.finish(Function(call.op, partial(_parts, **form)), call.inputs[0], lengths)
 
@@ -184,6 +186,8 @@ def _parts(
             raise ValueError(
                 f"split {lengths.tolist()} does not add up to {size}, axis {axis} of x"
             )
+        if len(lengths) != count:
+            raise ValueError(f"split {lengths.tolist()} makes {len(lengths)} parts, not {count}")
         ends = np.cumsum(lengths)[:-1].tolist()
     return tuple(np.split(x, ends, axis))
 

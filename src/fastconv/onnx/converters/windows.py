@@ -158,11 +158,15 @@ def _folded(x: Array, form: tuple[Any, ...]) -> Array:
 def _pool_form(call: Call) -> dict[str, Any]:
     kernel = tuple(call.get("kernel_shape"))
     axes = len(kernel)
+    stride, dilation = _per_axis(call, "strides", axes), _per_axis(call, "dilations", axes)
+    for name, values in {"kernel_shape": kernel, "strides": stride, "dilations": dilation}.items():
+        if min(values, default=0) < 1:
+            raise ValueError(f"{name} must hold integers of at least 1, got {list(values)}")
     return {
         "kernel": kernel,
-        "stride": _per_axis(call, "strides", axes),
+        "stride": stride,
         "padding": _padding(call, axes),
-        "dilation": _per_axis(call, "dilations", axes),
+        "dilation": dilation,
         "ceil_mode": bool(call.get("ceil_mode", 0)),
     }
 
