@@ -14,9 +14,8 @@ import numpy as np
 
 from fastconv import _arguments
 from fastconv._arguments import FLOATS, NUMBERS, Array
-from fastconv._core import BLOCKS, GraphBase, Steps
+from fastconv._core import BLOCKS, ConvPlan, GraphBase, Packed, Steps
 from fastconv._plans import layer_of, plan_for
-from fastconv._weights import Weights
 from fastconv.graph.cache import Cache
 from fastconv.graph.memory import SHARED, Home, Memory, Place, aligned_block
 from fastconv.graph.node import Node, Shape, Spec, evaluate_node
@@ -254,30 +253,38 @@ class _Compiler:
             and len({self.network.specs[key].dtype for key in keys}) == 1
         )
 
-    def weights(self, node: Node) -> Weights | None:
-        """Return weight and bias of a node, if they are constant."""
-        weight = self.network.constant(node.inputs[1])
-        key = node.inputs[2] if len(node.inputs) > 2 else ""
-        bias = self.network.constant(key) if key else None
-        if (
-            weight is None
-            or weight.dtype != self.network.specs[node.inputs[0]].dtype
-            or (
-                key
-                and (bias is None or bias.dtype != weight.dtype or bias.shape != weight.shape[:1])
-            )
-        ):
-            return None
-        return self.cache.weights(f"{node.inputs[1]}, {key}", weight, bias)
+    def weights(self, node: Node) -> Spec | None:
+        """Return the spec of a node's weight, if that and the bias are constant."""
+        key, bias = node.inputs[1], node.inputs[2] if len(node.inputs) > 2 else ""
+        network, spec = self.network, self.network.specs[node.inputs[1]]
+        fits = network.is_constant(key) and spec.dtype == network.specs[node.inputs[0]].dtype
+        if fits and bias:
+            own = network.specs[bias]
+            fits = network.is_constant(bias) and own[:2] == (spec.shape[:1], spec.dtype)
+        return spec if fits else None
+
+    def packed(self, node: Node, plan: ConvPlan) -> Packed:
+        key = node.inputs[1]
+
+        def weight() -> Array:
+            array = np.asarray(self.network.constant(key))
+            return array if array.ndim > 2 else array[..., np.newaxis]
+
+        return self.cache.packed(key, self.network.sources(key), plan, weight)
+
+    def bias(self, node: Node) -> Array | None:
+        array = self.network.constant(node.inputs[2]) if len(node.inputs) > 2 else None
+        return None if array is None else _arguments.contiguous(array)
 
     def conv(self, node: Node, operator: Conv) -> bool:
-        weights = self.weights(node) if self.served(node) else None
-        if weights is None:
+        weight = self.weights(node) if self.served(node) else None
+        if weight is None:
             return False
         x = self.homes[node.inputs[0]]
-        layer = operator.layer(x.shape, weights.weight.shape, x.dtype.name)
-        plan = plan_for("x", x.shape, weights.weight.shape, layer)
-        self.stretch().conv(plan, weights.packed_for(plan), weights.bias, x.place, *self.ends(node))
+        layer = operator.layer(x.shape, weight.shape, x.dtype.name)
+        plan = plan_for("x", x.shape, weight.shape, layer)
+        packed = self.packed(node, plan)
+        self.stretch().conv(plan, packed, self.bias(node), x.place, *self.ends(node))
         self.tell(node, plan.algorithm, plan.flops)
         return True
 
@@ -287,33 +294,30 @@ class _Compiler:
         return residual, self.homes[node.outputs[0]].place
 
     def dense(self, node: Node, operator: Dense) -> bool:
-        weights = self.weights(node) if self.served(node) else None
+        weight = self.weights(node) if self.served(node) else None
         x, y = self.homes.get(node.inputs[0]), self.homes[node.outputs[0]]
         residual = self.homes[node.inputs[3]] if len(node.inputs) > 3 else None
         homes = [home for home in (x, y, residual) if home is not None]
-        if weights is None or x is None or not all(home.contiguous for home in homes):
+        if weight is None or x is None or not all(home.contiguous for home in homes):
             return False
-        k, c = weights.weight.shape
-        n = prod(x.shape[:-1])
-        how = _arguments.activation(operator.activation)
-        if dots_serve(weights.weight.nbytes, n):
+        (k, c), n = weight.shape, prod(x.shape[:-1])
+        form = x.dtype.name
+        if dots_serve(k * c * x.dtype.itemsize, n):
             matrices = [_matrix(home, n) for home in homes]
             added = matrices[2] if residual is not None else None
-            plan = dense_plan(n, c, k, x.dtype.name, how)
-            self.stretch().dense(
-                plan, weights.weight, weights.bias, matrices[0], added, matrices[1]
-            )
+            plan = dense_plan(n, c, k, form, _arguments.activation(operator.activation))
+            rows = _arguments.contiguous(np.asarray(self.network.constant(node.inputs[1])))
+            self.stretch().dense(plan, rows, self.bias(node), matrices[0], added, matrices[1])
             self.tell(node, plan.algorithm, plan.flops)
             return True
         # Samples are the pixels of one image, whose channels are the features.
         lines = [_line(home, n) for home in homes]
         added = lines[2] if residual is not None else None
-        filters = self.cache.filters(", ".join(node.inputs[1:3]), weights.weight, weights.bias)
-        layer = layer_of(
-            filters.weight.shape, 1, x.dtype.name, 1, 0, 1, 1, True, operator.activation
-        )
-        conv = plan_for("x", (n, c), filters.weight.shape, layer)
-        self.stretch().conv(conv, filters.packed_for(conv), filters.bias, lines[0], added, lines[1])
+        filters = (k, c, 1)
+        layer = layer_of(filters, 1, form, 1, 0, 1, 1, True, operator.activation)
+        conv = plan_for("x", (n, c), filters, layer)
+        packed = self.packed(node, conv)
+        self.stretch().conv(conv, packed, self.bias(node), lines[0], added, lines[1])
         self.tell(node, conv.algorithm, conv.flops)
         return True
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from fastconv._arguments import Array
-from fastconv.graph.cache import Cache
+from fastconv.graph.cache import Cache, Sources
 from fastconv.graph.node import Node, Spec, evaluate_node, named_errors
 from fastconv.graph.operators.convolution import Conv, Dense, MatMul
 from fastconv.graph.operators.elementwise import Activation, Add, BatchNorm, Div, Mul, Sub
@@ -23,17 +23,35 @@ from fastconv.graph.operators.shaping import DynamicShapeError, Function, Identi
 Specs: TypeAlias = dict[str, Spec]
 
 
+class Folded(NamedTuple):
+    """A constant that is worked out from others when it is asked for: weights are large."""
+
+    sources: Sources
+    make: Callable[[], Array]
+
+
 class Network(NamedTuple):
     """Nodes with the specs of all their values; constants are those whose specs have a value."""
 
     nodes: list[Node]
     specs: Specs
     outputs: tuple[str, ...]
+    folded: dict[str, Folded]
+
+    def is_constant(self, key: str) -> bool:
+        """Whether it is a value that is known, or can be worked out."""
+        return key in self.folded or (key in self.specs and self.specs[key].value is not None)
 
     def constant(self, key: str) -> Array | None:
         """Return the value of a constant, None of anything else."""
+        if key in self.folded:
+            return self.folded[key].make()
         spec = self.specs.get(key)
         return None if spec is None else spec.value
+
+    def sources(self, key: str) -> Sources:
+        """Return the arrays that a constant comes from."""
+        return self.folded[key].sources if key in self.folded else (self.constant(key),)
 
 
 def settle(
@@ -56,7 +74,7 @@ def settle(
         if any(spec.value is None for spec in results):
             kept.append(node)
     ends = tuple(same.get(key, key) for key in outputs)
-    return Network(_needed(kept, ends), specs, ends)
+    return Network(_needed(kept, ends), specs, ends, {})
 
 
 def inferred(node: Node, specs: Mapping[str, Spec]) -> tuple[Spec, ...]:
@@ -102,30 +120,22 @@ class _Fusion:
     """One walk over the nodes; each is taken as it is, or becomes part of one before it."""
 
     def __init__(self, network: Network, cache: Cache) -> None:
-        self.specs = dict(network.specs)
-        self.outputs = network.outputs
-        self.source = network.nodes
+        self.network = network._replace(specs=dict(network.specs), folded={})
+        self.specs = self.network.specs
         self.cache = cache
         self.uses = Counter(key for node in network.nodes for key in node.inputs)
         self.uses.update(network.outputs)
         self.nodes: dict[str, Node] = {}  # by their first result
 
     def run(self) -> Network:
-        for node in self.source:
+        for node in self.network.nodes:
             fused = (
-                self.product(node)
-                or self.scaled(node)
-                or self.added(node)
-                or (self.activated(node))
+                self.product(node) or self.scaled(node) or self.added(node) or self.activated(node)
             )
             if not fused:
                 self.nodes[node.outputs[0]] = node
-        nodes = _needed(list(self.nodes.values()), self.outputs)
-        return Network(nodes, self.specs, self.outputs)
-
-    def value(self, key: str) -> Array | None:
-        spec = self.specs.get(key)
-        return None if spec is None else spec.value
+        nodes = _needed(list(self.nodes.values()), self.network.outputs)
+        return self.network._replace(nodes=nodes)
 
     def open_maker(self, key: str) -> Node | None:
         """Return the convolution or dense layer that makes a value for one user alone."""
@@ -139,12 +149,14 @@ class _Fusion:
             return None
         return maker
 
-    def constant(
-        self, kind: str, origin: str, sources: tuple[Array | None, ...], make: Callable[[], Array]
+    def fold(
+        self, name: str, sources: Sources, like: Array | Spec, make: Callable[[], Array]
     ) -> str:
-        """Return the name of a constant that is worked out from others, once for all shapes."""
-        name = f"{kind} of {origin}"
-        self.specs[name] = Spec.of(self.cache.get((kind, origin), sources, make))
+        """Return the name of a new constant, which is worked out from others when it is needed."""
+        self.specs[name] = Spec(like.shape, like.dtype)
+        self.network.folded[name] = Folded(
+            sources, lambda: self.cache.constant(name, sources, make)
+        )
         return name
 
     def product(self, node: Node) -> bool:
@@ -152,50 +164,51 @@ class _Fusion:
         if not isinstance(node.operator, MatMul):
             return False
         a, b = node.inputs
-        matrix = self.value(b)
+        matrix = self.network.constant(b)
         if matrix is None or matrix.ndim != 2 or matrix.dtype.kind != "f":
             return False
         if self.specs[a].dtype != matrix.dtype or not self.specs[a].shape:
             return False
-        weight = self.constant("transposed", b, (matrix,), lambda: np.ascontiguousarray(matrix.T))
-        dense = Node(Dense(), (a, weight), node.outputs, node.name)
-        self.nodes[node.outputs[0]] = dense
+        weight = self.fold(
+            f"{b} transposed", (matrix,), matrix.T, lambda: np.ascontiguousarray(matrix.T)
+        )
+        self.nodes[node.outputs[0]] = Node(Dense(), (a, weight), node.outputs, node.name)
         return True
 
     def scaled(self, node: Node) -> bool:
         """Make a factor and a summand for each channel part of weights and bias."""
         affine = self.affine(node)
-        if affine is None:
+        maker = None if affine is None else self.open_maker(affine.x)
+        if affine is None or maker is None or len(maker.inputs) > 3:
             return False
-        maker = self.open_maker(affine.x)
-        if maker is None or len(maker.inputs) > 3:
-            return False
-        weight = self.value(maker.inputs[1])
-        bias = self.value(maker.inputs[2]) if len(maker.inputs) > 2 and maker.inputs[2] else None
+        x, old, *given = maker.inputs
+        spec, bias = self.specs[old], given[0] if given else ""
+        known = self.network.is_constant
         # float16 weights would be rounded once more than the network's author saw.
-        if weight is None or weight.dtype == np.float16:
+        if not known(old) or spec.dtype == np.float16 or (bias and not known(bias)):
             return False
-        if bias is None and len(maker.inputs) > 2 and maker.inputs[2]:
-            return False
-        k = len(weight)
+        k = spec.shape[0]
         if affine.factor.size not in (1, k) or affine.shift.size not in (1, k):
             return False
+        network = self.network
         factor = np.broadcast_to(affine.factor, k)
 
         def new_weight() -> Array:
-            columns = factor.reshape(-1, *(1,) * (weight.ndim - 1))
-            return np.asarray((weight * columns).astype(weight.dtype))
+            columns = factor.reshape(-1, *(1,) * (len(spec.shape) - 1))
+            return np.asarray((network.constant(old) * columns).astype(spec.dtype))
 
         def new_bias() -> Array:
-            old = 0.0 if bias is None else bias.astype(np.float64)
-            return np.asarray(np.broadcast_to(old * factor + affine.shift, k).astype(weight.dtype))
+            before = 0.0 if not bias else np.asarray(network.constant(bias), np.float64)
+            return np.asarray(np.broadcast_to(before * factor + affine.shift, k).astype(spec.dtype))
 
         origin = node.outputs[0]
-        sources = (weight, bias, *map(self.value, node.inputs))
-        first = maker.inputs[1]
+        keys = (old, *filter(None, given), *(key for key in node.inputs if known(key)))
+        sources = sum((network.sources(key) for key in keys), ())
+        weight = old
         if np.any(factor != 1):
-            first = self.constant("weight", origin, sources, new_weight)
-        inputs = (maker.inputs[0], first, self.constant("bias", origin, sources, new_bias))
+            weight = self.fold(f"weight of {origin}", sources, spec, new_weight)
+        row = Spec((k,), spec.dtype)
+        inputs = (x, weight, self.fold(f"bias of {origin}", sources, row, new_bias))
         self.take(maker, node, inputs=inputs)
         return True
 
@@ -203,7 +216,7 @@ class _Fusion:
         """Return what a node does to each channel, if that is all it does."""
         operator = node.operator
         if isinstance(operator, BatchNorm):
-            constants = [self.value(key) for key in node.inputs[1:]]
+            constants = [self.network.constant(key) for key in node.inputs[1:]]
             if any(value is None for value in constants) or self.channels(node.inputs[0]) != 1:
                 return None
             scale, bias, mean, variance = (np.asarray(v, np.float64) for v in constants)
@@ -213,10 +226,10 @@ class _Fusion:
         if not isinstance(operator, (Add, Sub, Mul, Div)):
             return None
         a, b = node.inputs
-        if self.value(a) is not None and isinstance(operator, (Add, Mul)):
+        if self.network.is_constant(a) and isinstance(operator, (Add, Mul)):
             a, b = b, a
-        other, x = self.value(b), self.specs[a]
-        if other is None or x.value is not None or other.dtype != x.dtype:
+        other, x = self.network.constant(b), self.specs[a]
+        if other is None or self.network.is_constant(a) or other.dtype != x.dtype:
             return None
         numbers = _per_channel(other, x.shape, self.channels(a))
         if numbers is None:
@@ -250,7 +263,7 @@ class _Fusion:
             for key, other in ((a, b), (b, a))
             if (maker := self.open_maker(key)) is not None
             and len(maker.inputs) < 4
-            and self.value(other) is None
+            and not self.network.is_constant(other)
         ]
         if not makers:
             return False
