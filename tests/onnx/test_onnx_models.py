@@ -10,10 +10,10 @@ from conftest import SKIPS
 
 pytest.importorskip("onnx.checker", reason=SKIPS["no onnx"])
 
+import onnx
 from beside import assert_same, run_theirs
 from onnx.parser import parse_model
 
-import onnx
 from fastconv.onnx import load
 
 
