@@ -1,10 +1,10 @@
 """Small models of one operator, run by fastconv and by ONNX Runtime."""
 
 import numpy as np
-
-import fastconv.onnx
 import onnx
 from onnx import helper, numpy_helper
+
+import fastconv.onnx
 
 # Of what ONNX Runtime knows at most: models of a newer IR it refuses.
 IR_VERSION = 10

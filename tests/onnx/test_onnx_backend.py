@@ -9,11 +9,11 @@ from conftest import SKIPS
 
 pytest.importorskip("onnx.checker", reason=SKIPS["no onnx"])
 
+import onnx
 from beside import single
 from onnx.backend.test import BackendTest
 from onnx.helper import make_node
 
-import onnx
 from fastconv.onnx import Backend
 
 NETWORKS = [

@@ -11,10 +11,10 @@ from conftest import SKIPS
 pytest.importorskip("onnx.checker", reason=SKIPS["no onnx"])
 
 from beside import model_of, single
+from onnx import TensorProto, helper, numpy_helper
 from onnx.parser import parse_model
 
 from fastconv.onnx import load
-from onnx import TensorProto, helper, numpy_helper
 
 X = np.ones((1, 2, 6, 6), np.float32)
 WEIGHT = np.ones((4, 2, 3, 3), np.float32)

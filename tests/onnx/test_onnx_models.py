@@ -1,6 +1,7 @@
 """Models of several nodes: free sizes, data-dependent shapes, control flow, functions."""
 
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -9,10 +10,10 @@ from conftest import SKIPS
 
 pytest.importorskip("onnx.checker", reason=SKIPS["no onnx"])
 
+import onnx
 from beside import assert_same, run_theirs
 from onnx.parser import parse_model
 
-import onnx
 from fastconv.onnx import load
 
 
@@ -262,3 +263,9 @@ def test_bfloat16(rng):
     { b = Cast <to = 16> (x)  s = Add (b, b)  y = Cast <to = 1> (s) }""")
     x = rng.standard_normal(9).astype(np.float32)
     np.testing.assert_allclose(load(model)(x), 2 * x, rtol=2**-7)
+
+
+def test_without_onnx(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx.checker", None)
+    with pytest.raises(ModuleNotFoundError, match="needs the package onnx: pip install onnx"):
+        load(b"")

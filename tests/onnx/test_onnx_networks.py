@@ -11,11 +11,11 @@ from conftest import SKIPS
 pytest.importorskip("onnx.checker", reason=SKIPS["no onnx"])
 pytest.importorskip("onnxruntime", reason=SKIPS["no peers"])
 
+import onnx
 from beside import run_theirs
 from onnx.numpy_helper import from_array, to_array
 from onnx.reference import ReferenceEvaluator
 
-import onnx
 from fastconv.onnx import load, new_ops
 
 LIGHT = sorted((Path(onnx.__file__).parent / "backend/test/data/light").glob("light_*.onnx"))

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from onnx import ModelProto, NodeProto, defs, helper
 from onnx.backend.base import BackendRep, Device, DeviceType, namedtupledict
 
 from fastconv._arguments import Array
 from fastconv.onnx.model import NewOps, Parts, read
-from onnx import ModelProto, NodeProto, defs, helper
 
 
 class Prepared(BackendRep):

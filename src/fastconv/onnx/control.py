@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
 from fastconv._arguments import Array
 from fastconv.graph import Graph, Operator
 from fastconv.onnx.call import Call, Function, Uncompiled
 from fastconv.onnx.reference import captures_of
-from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
 OPERATORS = ("If", "Loop", "Scan")
 Build: TypeAlias = Callable[[ModelProto], Graph]

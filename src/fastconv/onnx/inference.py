@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+import onnx
 import onnx.defs
 import onnx.helper
-
-import onnx
-from fastconv.onnx.call import Dtype, Known
 from onnx import NodeProto, TensorProto, ValueInfoProto
+
+from fastconv.onnx.call import Dtype, Known
 
 Sizes: TypeAlias = tuple[int | None, ...]
 

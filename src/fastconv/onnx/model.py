@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import onnx
 import onnx.checker
 import onnx.defs
 import onnx.helper
 import onnx.inliner
 import onnx.numpy_helper
 from google.protobuf.message import DecodeError
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 from onnx.external_data_helper import load_external_data_for_tensor
 
-import onnx
 from fastconv._arguments import Array
 from fastconv.graph import Graph, Node, Operator
 from fastconv.graph.operators import Identity
@@ -27,7 +28,6 @@ from fastconv.onnx.control import OPERATORS, controlled
 from fastconv.onnx.inference import ForeignError, inferred, known_of
 from fastconv.onnx.reference import Reference, captures, fallback
 from fastconv.onnx.translate import DEFAULT_DOMAIN, Operation, evaluated
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 NewOps: TypeAlias = Callable[[], Sequence[type]]
 

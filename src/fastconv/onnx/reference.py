@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from onnx import IR_VERSION, GraphProto, ModelProto, NodeProto, ValueInfoProto, helper
 
 from fastconv._arguments import Array
 from fastconv.graph import Operator
 from fastconv.onnx.call import Call, Function, Known
-from onnx import IR_VERSION, GraphProto, ModelProto, NodeProto, ValueInfoProto, helper
 
 
 class Reference:
