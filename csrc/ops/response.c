@@ -4,8 +4,8 @@
 #include "ops/ops.h"
 #include "ops/parallel.h"
 
-/* Pixels of a block: whole lines of every plane, and with hundreds of channels still in L2. */
-enum { BLOCK = 64 };
+/* Pixels of a block: runs that the hardware fetches ahead, and with 256 channels still in L2. */
+enum { BLOCK = 256 };
 
 void fc_responses_run(const struct fc_responses *w, double seconds, int threads)
 {

@@ -21,6 +21,7 @@ from fastconv.graph.simplify import Network
 
 # Of the shared block and of each array in it: a cache line, and what vectors want.
 ALIGNMENT = 64
+_PAGE = 4096
 SHARED = 0  # the number of the shared block; inputs follow, then outputs
 
 # An array as the steps take it: block, offset in bytes, shape, strides in elements.
@@ -188,11 +189,15 @@ class Memory:
         placed: list[tuple[int, int, str]] = []  # begin, end, value
         # Large arrays first, each at the lowest place that is free during its life.
         for key in sorted(born, key=lambda key: (-self._bytes(key), born[key])):
-            size, begin = self._bytes(key), 0
+            # A load that follows a store to an address equal in its last 12 bits waits for it, so
+            # that what a step reads and what it writes lie half a page apart: local response
+            # normalisation took 3.5 times as long without it.
+            phase = born[key] % 2 * (_PAGE // 2)
+            size, begin = self._bytes(key), phase
             for low, high, other in placed:
                 alive = born[other] <= dead[key] and born[key] <= dead[other]
                 if alive and begin < high and low < begin + size:
-                    begin = high
+                    begin = -(-(high - phase) // _PAGE) * _PAGE + phase
             placed.append((begin, begin + size, key))
             placed.sort()
             self.homes[key] = Home.whole(SHARED, begin, self._specs[key])
