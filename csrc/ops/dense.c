@@ -41,7 +41,7 @@ static const int64_t ITEMS_PER_THREAD = 4;
 
 /* The next block's weights are fetched to L2 during this one's tiles where the tiles are few, so
  * that the hardware has no time to, and the block is more than L1's half. */
-static const int64_t PREFETCH_TILES_MAX = 32, PREFETCH_BYTES_MIN = 24 << 10;
+static const int64_t PREFETCH_TILES_MAX = 32, PREFETCH_BYTES_MIN = 8 << 10;
 
 /* Pixels at the end of a line that are taken one by one. */
 static int64_t singles_of(const fc_plan *p, int64_t pixels)
@@ -127,6 +127,11 @@ void fc_dense_prepare(fc_plan *p)
             ? panel_bytes
             : working_bytes - fc_min(weights_bytes, b->group_blocks * block_bytes);
     b->band_lines = lines_within(p, b->in_place ? in_place_bytes : band_bytes);
+    /* Where the whole image stays in L2 beside two blocks of weights, these come there once, each
+     * fetched during the one before. */
+    if (b->group_blocks < b->blocks && !b->in_place &&
+        packed_bytes_of(p, b->lines) + 2 * block_bytes <= working_bytes)
+        b->band_lines = b->lines;
     /* Weights that all fit are read once for each band.  Otherwise they are read once for each
      * item, which is therefore as large as scratch may be. */
     b->item_lines = lines_within(p, b->group_blocks == b->blocks ? band_bytes : FC_SLAB_BYTES_MAX);
