@@ -21,19 +21,22 @@ from sphinx.util.docutils import SphinxDirective
 
 logger = logging.getLogger(__name__)
 
-# Title -> how the names begin; the first that fits has the name, the last has what remains.
+# Title -> how the names begin, in any case; the first that fits has the name, the last has what
+# remains.
 TOPICS = {
-    "Layers": "[A-Z]",
-    "Convolution": r"conv(\d|_t)(?!\w*_shape)",
+    "Convolution": r"conv(?!\w*_shape)",
     "Pooling": r"\w*pool(?!\w*_shape)",
     "Windows and padding": r"fold|unfold|pad($|_)|\w*shuffle",
     "Dense layers and activations": r"\w*(linear|softmax|[rescg]e?lu|tanh|sigmoid|shrink)"
-    r"|hard|soft|silu|mish|threshold|clip|dropout",
+    r"|hard|soft|silu|mish|threshold|clip|dropout|dense|matmul|activation",
     "Normalisation": r"\w*norm",
-    "Shapes": r"\w*(_shape|_padding)$",
+    "Arithmetic": r"(add|sub|mul|div)$",
+    "Shapes": r"\w*(shape|_padding)$|flatten|transpose|concat",
     "Threads and configuration": r"\w*(threads|config)$",
-    "Other functions": "",
+    "Others": "",
 }
+# Where there are functions, too, classes stand by themselves, before them.
+CLASSES = "Classes"
 
 
 def public():
@@ -52,11 +55,13 @@ def member(space, name):
     return getattr(importlib.import_module(space), name)
 
 
-def by_topic(names):
-    groups = {title: [] for title in TOPICS}
+def by_topic(space, names):
+    classes = {name for name in names if inspect.isclass(member(space, name))}
+    mixed = 0 < len(classes) < len(names)
+    groups = {title: [] for title in (CLASSES, *TOPICS)}
     for name in sorted(names, key=str.lower):
-        title = next(title for title, start in TOPICS.items() if re.match(start, name))
-        groups[title].append(name)
+        fitting = (title for title, start in TOPICS.items() if re.match(start, name, re.IGNORECASE))
+        groups[CLASSES if mixed and name in classes else next(fitting)].append(name)
     return {title: group for title, group in groups.items() if group}
 
 
@@ -76,28 +81,45 @@ def page(space, name):
 
 def space_page(space, names):
     lines = [*heading(space, "="), *directive("automodule", space, ":no-members:")]
-    for title, group in by_topic(names).items():
-        lines += heading(title, "-")
+    topics = by_topic(space, names)
+    for title, group in topics.items():
+        lines += heading(title, "-") if len(topics) > 1 else []
         lines += directive("autosummary", "", ":nosignatures:", content=group)
     entries = [f"{name} <{page(space, name)}>" for name in sorted(names, key=str.lower)]
     return lines + directive("toctree", "", ":hidden:", content=entries)
 
 
-def member_page(space, name):
+def member_page(space, name, bases):
     lines = [*heading(f"{space}.{name}", "="), *directive("currentmodule", space)]
-    if inspect.isclass(member(space, name)):
-        return lines + directive("autoclass", name, ":members:", ":inherited-members:")
-    return lines + directive("autofunction", name)
+    described = member(space, name)
+    if not inspect.isclass(described):
+        return lines + directive("autofunction", name)
+    # What a public base says of its members holds for those of all classes made of it.
+    base = next((base for base in described.__mro__[1:] if base in bases), None)
+    if base:
+        note = f"Made of :py:class:`{bases[base]}`, whose members it has."
+        return [*lines, *directive("autoclass", name), note]
+    # The fields of a named tuple are its parameters.
+    fields = ", ".join(getattr(described, "_fields", ()))
+    options = [":members:", ":inherited-members: tuple", f":exclude-members: {fields}"]
+    return lines + directive("autoclass", name, *options)
 
 
 def write_pages(app, config):
     """Write what is new or has changed and delete what is no longer public."""
     folder = Path(app.srcdir, "reference", "api")
     pages = {}
-    for space, names in public().items():
+    spaces = public()
+    bases = {
+        found: f"{space}.{name}"
+        for space, names in spaces.items()
+        for name in names
+        if inspect.isclass(found := member(space, name))
+    }
+    for space, names in spaces.items():
         pages[folder / space / "index.rst"] = space_page(space, names)
         for name in names:
-            pages[folder / space / f"{page(space, name)}.rst"] = member_page(space, name)
+            pages[folder / space / f"{page(space, name)}.rst"] = member_page(space, name, bases)
     for stale in {*folder.glob("*/*")} - pages.keys():
         stale.unlink()
     for path, lines in pages.items():
@@ -112,7 +134,8 @@ def allow_own_names(app, config):
     named = set()
     for space, names in public().items():
         for found in (member(space, name) for name in names):
-            for described in [found, *vars(found).values()] if inspect.isclass(found) else [found]:
+            inner = [getattr(found, own) for own in vars(found)] if inspect.isclass(found) else []
+            for described in (found, *inner):
                 if callable(described):
                     parsed = NumpyDocString(inspect.getdoc(described) or "")
                     fields = parsed["Parameters"] + parsed["Returns"]
@@ -155,12 +178,16 @@ class CommandHelp(SphinxDirective):
 
 
 def resolve_in_package(app, env, node, contnode):
-    """Find what a docstring of a subpackage names as the package itself does."""
+    """Find what a docstring of a subpackage names as the packages around it do."""
     if node.get("refdomain") != "py":
         return None
-    name = f"fastconv.{node['reftarget']}"
-    domain = env.get_domain("py")
-    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", name, node, contnode)
+    domain, found = env.get_domain("py"), None
+    space = node.get("py:module") or "fastconv"
+    while space and not found:
+        name = f"{space}.{node['reftarget']}"
+        found = domain.resolve_xref(env, node["refdoc"], app.builder, "obj", name, node, contnode)
+        space = space.rpartition(".")[0]
+    return found
 
 
 def setup(app):

@@ -238,7 +238,9 @@ class Graph(GraphBase):
         Returns
         -------
         Summary
-            Print it to read it; it has the rows as ``layers`` and the sums.
+            Print it to read it. Each of its ``layers`` has ``name``, ``kind``, ``out_shape``,
+            ``parameters``, ``macs`` (multiply-adds) and ``receptive_field``, a number of positions
+            for each axis; ``parameters`` and ``macs`` are the sums.
 
         Raises
         ------
@@ -248,7 +250,14 @@ class Graph(GraphBase):
         Examples
         --------
         >>> from fastconv.models import lenet5
-        >>> print(lenet5().summary((1, 1, 32, 32)))  # doctest: +SKIP
+        >>> summary = lenet5().summary((1, 1, 32, 32))
+        >>> summary.macs
+        416520
+        >>> for layer in summary.layers[:3]:
+        ...     print(layer.name, layer.kind, layer.out_shape, layer.receptive_field)
+        conv1 Conv (1, 6, 28, 28) (5, 5)
+        conv1.tanh tanh (1, 6, 28, 28) (5, 5)
+        pool1 MaxPool (1, 6, 14, 14) (6, 6)
         """
         return summary_of(self.name, self.nodes, self._specs(shapes), self.constants)
 
@@ -265,7 +274,9 @@ class Graph(GraphBase):
         Returns
         -------
         Profile
-            Print it to read it: a table and a bar chart; ``save`` makes a picture.
+            Print it to read it: a table and a bar chart; ``save`` makes a picture. Each of its
+            ``steps`` has ``name``, ``kind``, ``out_shape``, ``algorithm``, ``seconds``, ``flops``
+            and ``gflops``; ``seconds`` is the sum, ``shared_bytes`` what all activations share.
 
         Raises
         ------
@@ -274,9 +285,12 @@ class Graph(GraphBase):
 
         Examples
         --------
+        >>> import numpy as np
         >>> from fastconv.models import lenet5
-        >>> net = lenet5()
-        >>> print(net.profile(np.ones((1, 1, 32, 32), np.float32)))  # doctest: +SKIP
+        >>> profile = lenet5().profile(np.ones((1, 1, 32, 32), np.float32))
+        >>> profile.steps[0].kind
+        'Conv'
+        >>> print(profile)  # doctest: +SKIP
         """
         arrays = self._checked(dict(zip(self.input_names, inputs, strict=True)))
         compiled = self._compile(tuple((array.shape, array.dtype) for array in arrays))

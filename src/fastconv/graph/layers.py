@@ -1,4 +1,4 @@
-"""What a `Sequential` network is described with: each function returns one layer.
+"""What a `fastconv.graph.Sequential` is described with: each function returns one layer.
 
 Sizes of outputs are given, those of inputs follow. Knows the builder of graphs.
 """

@@ -32,7 +32,7 @@ class Sequential(Graph):
     weights : mapping of str to array_like, optional
         Arrays of one floating dtype, which becomes that of the network, named by their layers:
         ``"conv1.weight"``, ``"conv1.bias"``. They must not change any more. A file of them is read
-        by `load_weights`. Without weights they are random.
+        by `fastconv.models.load_weights`. Without weights they are random.
     seed : int, default 0
         Of the random weights.
 

@@ -1,8 +1,8 @@
 """Networks for images, with weights of one's own, of a file or made by chance.
 
-Each function returns a `Graph` that is called with images (n, c, h, w) and returns scores, before a
-softmax. Names of weights are those of torchvision where it has the network, so that a checkpoint
-of it loads as it is.
+Each function returns a `fastconv.graph.Graph` that is called with images (n, c, h, w) and returns
+scores, before a softmax. Names of weights are those of torchvision where it has the network, so
+that a checkpoint of it loads as it is.
 """
 
 from fastconv.models._files import load_weights

@@ -1,4 +1,4 @@
-"""ONNX models: `load` makes a `fastconv.graph.Graph` of one, which is called with arrays.
+"""ONNX models: `fastconv.onnx.load` makes a graph of one, which is called with arrays.
 
 `Backend` is the interface that ``onnx.backend`` has for such programs, and `new_ops` lets ONNX's
 own reference implementation compute with fastconv. All need the package onnx.
@@ -122,7 +122,33 @@ class Backend:
 
     @classmethod
     def is_compatible(cls, model: Any, device: str = "CPU", **options: Any) -> bool:
-        """Return whether the model can be prepared."""
+        """Return whether the model can be prepared.
+
+        Parameters
+        ----------
+        model : path, bytes or onnx.ModelProto
+            As for `load`.
+        device : str, default "CPU"
+            Anything else is a `ValueError`.
+        **options
+            What the interface allows; none has a meaning here.
+
+        Returns
+        -------
+        bool
+            False where `prepare` would raise.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import onnx.parser
+        >>> from fastconv.onnx import Backend
+        >>> text = '''<ir_version: 8, opset_import: ["" : 17]>
+        ... twice (float[N] x) => (float[N] y) { y = Add (x, x) }'''
+        >>> model = onnx.parser.parse_model(text)
+        >>> Backend.is_compatible(model)
+        True
+        """
         try:
             cls.prepare(model, device, **options)
         except (ValueError, NotImplementedError):
@@ -131,7 +157,38 @@ class Backend:
 
     @classmethod
     def prepare(cls, model: Any, device: str = "CPU", **options: Any) -> Any:
-        """Return an object whose ``run`` takes a list of inputs; errors are those of `load`."""
+        """Return a model that runs with a list of inputs.
+
+        Parameters
+        ----------
+        model : path, bytes or onnx.ModelProto
+            As for `load`.
+        device : str, default "CPU"
+            Anything else is a `ValueError`.
+        **options
+            What the interface allows; none has a meaning here.
+
+        Returns
+        -------
+        onnx.backend.base.BackendRep
+            Its ``run`` takes a list of inputs, or a mapping of them, and returns the outputs.
+
+        Raises
+        ------
+        ValueError, NotImplementedError, ModuleNotFoundError, OSError
+            As `load` does.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import onnx.parser
+        >>> from fastconv.onnx import Backend
+        >>> text = '''<ir_version: 8, opset_import: ["" : 17]>
+        ... twice (float[N] x) => (float[N] y) { y = Add (x, x) }'''
+        >>> model = onnx.parser.parse_model(text)
+        >>> Backend.prepare(model).run([np.array([1, 2], np.float32)])
+        Outputs(y=array([2., 4.], dtype=float32))
+        """
         cls._check(device)
         return _module("backend").Prepared(model, new_ops)
 
@@ -139,7 +196,40 @@ class Backend:
     def run_model(
         cls, model: Any, inputs: Any, device: str = "CPU", **options: Any
     ) -> tuple[Any, ...]:
-        """Return the outputs of a model."""
+        """Return the outputs of a model.
+
+        Parameters
+        ----------
+        model : path, bytes or onnx.ModelProto
+            As for `load`.
+        inputs : list of array_like, or mapping of str to array_like
+            In the model's order, or by name.
+        device : str, default "CPU"
+            Anything else is a `ValueError`.
+        **options
+            What the interface allows; none has a meaning here.
+
+        Returns
+        -------
+        tuple
+            The outputs, which also have their names as attributes.
+
+        Raises
+        ------
+        TypeError, ValueError, NotImplementedError, ModuleNotFoundError, OSError
+            As `load` and calls of its graph do.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import onnx.parser
+        >>> from fastconv.onnx import Backend
+        >>> text = '''<ir_version: 8, opset_import: ["" : 17]>
+        ... twice (float[N] x) => (float[N] y) { y = Add (x, x) }'''
+        >>> model = onnx.parser.parse_model(text)
+        >>> Backend.run_model(model, [np.array([1, 2], np.float32)]).y
+        array([2., 4.], dtype=float32)
+        """
         return cls.prepare(model, device, **options).run(inputs)
 
     @classmethod
@@ -151,14 +241,64 @@ class Backend:
         outputs_info: Any = None,
         **options: Any,
     ) -> tuple[Any, ...]:
-        """Return the outputs of one node; ``opset_version`` may say by which opset."""
+        """Return the outputs of one node.
+
+        Parameters
+        ----------
+        node : onnx.NodeProto
+            The node.
+        inputs : list of array_like, or mapping of str to array_like
+            In the node's order, or by name.
+        device : str, default "CPU"
+            Anything else is a `ValueError`.
+        outputs_info : sequence, optional
+            Of the interface; it has no meaning here.
+        **options
+            ``opset_version``, an int, says by which opset; without it the newest counts.
+
+        Returns
+        -------
+        tuple
+            The outputs, which also have their names as attributes.
+
+        Raises
+        ------
+        TypeError, ValueError, NotImplementedError, ModuleNotFoundError
+            As `load` and calls of its graph do.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from onnx.helper import make_node
+        >>> from fastconv.onnx import Backend
+        >>> node = make_node("Softmax", ["x"], ["y"], axis=0)
+        >>> Backend.run_node(node, [np.zeros(2, np.float32)], opset_version=13).y
+        array([0.5, 0.5], dtype=float32)
+        """
         cls._check(device)
         model = _module("backend").model_of(node, inputs, options.get("opset_version"))
         return cls.run_model(*model)
 
     @classmethod
     def supports_device(cls, device: str) -> bool:
-        """Return whether a device is the CPU."""
+        """Return whether a device is the CPU.
+
+        Parameters
+        ----------
+        device : str
+            As ``onnx.backend`` names it: ``"CPU"``, ``"CUDA:1"``.
+
+        Returns
+        -------
+        bool
+            True for the CPU alone.
+
+        Examples
+        --------
+        >>> from fastconv.onnx import Backend
+        >>> Backend.supports_device("CPU"), Backend.supports_device("CUDA:1")
+        (True, False)
+        """
         return _module("backend").has_device(device)
 
     @classmethod

@@ -51,10 +51,34 @@ def resolved_padding(
 
 @dataclass(frozen=True, kw_only=True)
 class Conv(Operator):
-    """A convolution of x with a weight, and a bias and a residual if there are any.
+    """A convolution, over as many spatial axes as its weight has.
 
-    `padding` is what `conv2d` takes, or "same_upper" and "same_lower", as ONNX calls the padding
-    with which an output has ``ceil(size / stride)`` positions.
+    Its inputs are x (n, c, ...), the weight (k, c/groups, ...), and, if they are given, a bias (k,)
+    and a residual of the result's shape, which is added before the activation. All have one
+    floating dtype. Both are what compiled graphs fuse into it.
+
+    Parameters
+    ----------
+    stride : int or tuple of int, default 1
+        As for `conv2d`.
+    padding : int, tuple or str, default 0
+        As for `conv2d`, or ``"same_upper"`` or ``"same_lower"``, as ONNX calls the paddings
+        with which an output has ``ceil(size / stride)`` positions: where their sum is odd, one more
+        stands at the end, or at the beginning.
+    dilation : int or tuple of int, default 1
+        As for `conv2d`.
+    groups : int, default 1
+        As for `conv2d`.
+    activation : str or tuple, optional
+        As for `conv2d`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import Conv
+    >>> x, weight = np.ones((1, 3, 8, 8), np.float32), np.ones((4, 3, 3, 3), np.float32)
+    >>> Conv(stride=2, padding="same_upper").evaluate(x, weight)[0].shape
+    (1, 4, 4, 4)
     """
 
     stride: Pair = 1
@@ -117,7 +141,23 @@ class Conv(Operator):
 
 @dataclass(frozen=True, kw_only=True)
 class ConvTranspose(Operator):
-    """A transposed convolution of x with a weight (c, k/groups, ...), perhaps a bias."""
+    """A transposed convolution, over as many spatial axes as its weight has.
+
+    Its inputs are x (n, c, ...), the weight (c, k/groups, ...), and, if it is given, a bias (k,).
+
+    Parameters
+    ----------
+    stride, padding, output_padding, dilation, groups
+        As for `conv_transpose2d`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import ConvTranspose
+    >>> x, weight = np.ones((1, 4, 8, 8), np.float32), np.ones((4, 2, 2, 2), np.float32)
+    >>> ConvTranspose(stride=2).evaluate(x, weight)[0].shape
+    (1, 2, 16, 16)
+    """
 
     stride: Pair = 1
     padding: Padding = 0
@@ -139,7 +179,24 @@ class ConvTranspose(Operator):
 
 @dataclass(frozen=True, kw_only=True)
 class Dense(Operator):
-    """A dense layer: x (..., c), a weight (k, c), and a bias and a residual if there are any."""
+    """A dense layer on the last axis.
+
+    Its inputs are x (..., c), the weight (k, c), and, if they are given, a bias (k,) and a residual
+    (..., k), which is added before the activation. All have one floating dtype.
+
+    Parameters
+    ----------
+    activation : str or tuple, optional
+        As for `linear`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import Dense
+    >>> x, weight = np.array([[1, 2]], np.float32), np.array([[3, 1], [-1, 0]], np.float32)
+    >>> Dense(activation="relu").evaluate(x, weight)
+    (array([[5., 0.]], dtype=float32),)
+    """
 
     activation: Form | None = None
 
@@ -164,7 +221,17 @@ class Dense(Operator):
 
 @dataclass(frozen=True, kw_only=True)
 class MatMul(Operator):
-    """The product of two stacks of matrices, as ``numpy.matmul``."""
+    """The product of two stacks of matrices, as ``numpy.matmul``.
+
+    A compiled graph makes a dense layer of one whose second matrix is constant and floating.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import MatMul
+    >>> MatMul().evaluate(np.array([[1, 2]]), np.array([[3], [4]]))
+    (array([[11]]),)
+    """
 
     def evaluate(self, *inputs: Array | None) -> tuple[Array, ...]:
         """Multiply."""

@@ -27,7 +27,20 @@ class Alike(Operator):
 
 @dataclass(frozen=True)
 class Activation(Alike):
-    """An activation, in the form that `conv2d` takes."""
+    """An activation of a floating array.
+
+    Parameters
+    ----------
+    form : str or tuple
+        As `conv2d` takes it: ``"relu"``, ``("leaky_relu", 0.1)`` and so on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import Activation
+    >>> Activation(("clip", 0, 6)).evaluate(np.array([-1, 2, 9], np.float32))
+    (array([0., 2., 6.], dtype=float32),)
+    """
 
     form: Form
 
@@ -47,7 +60,24 @@ class Activation(Alike):
 
 @dataclass(frozen=True, kw_only=True)
 class BatchNorm(Alike):
-    """Batch normalisation of x by scale, bias, mean and variance of each channel."""
+    """Batch normalisation of inference.
+
+    Its inputs are x (n, c, ...), and scale, bias, mean and variance, all (c,): another order than
+    that of `batch_norm`'s arguments, and ONNX's.
+
+    Parameters
+    ----------
+    eps : float, default 1e-5
+        Added to the variance.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import BatchNorm
+    >>> numbers = (np.array([number], np.float32) for number in (2, 1, 10, 4))
+    >>> BatchNorm(eps=0).evaluate(np.array([[[10, 14]]], np.float32), *numbers)
+    (array([[[1., 5.]]], dtype=float32),)
+    """
 
     eps: float = 1e-5
 
@@ -59,7 +89,21 @@ class BatchNorm(Alike):
 
 @dataclass(frozen=True, kw_only=True)
 class LocalResponseNorm(Alike):
-    """Normalisation by neighbour channels, with the arguments of `local_response_norm`."""
+    """Normalisation by neighbouring channels.
+
+    Parameters
+    ----------
+    size, alpha, beta, k
+        As for `local_response_norm`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import LocalResponseNorm
+    >>> x = np.array([[[[1, 2]]]], np.float32)
+    >>> LocalResponseNorm(size=1, alpha=1, beta=1, k=0).evaluate(x)
+    (array([[[[1. , 0.5]]]], dtype=float32),)
+    """
 
     size: int
     alpha: float = 1e-4
@@ -74,7 +118,20 @@ class LocalResponseNorm(Alike):
 
 @dataclass(frozen=True)
 class Softmax(Alike):
-    """Exponentials along an axis, divided by their sum."""
+    """Exponentials along an axis, divided by their sum.
+
+    Parameters
+    ----------
+    axis : int, default -1
+        The axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import Softmax
+    >>> Softmax().evaluate(np.zeros((1, 4), np.float32))
+    (array([[0.25, 0.25, 0.25, 0.25]], dtype=float32),)
+    """
 
     axis: int = -1
 
@@ -86,7 +143,20 @@ class Softmax(Alike):
 
 @dataclass(frozen=True)
 class LogSoftmax(Alike):
-    """The logarithm of softmax."""
+    """The logarithm of softmax.
+
+    Parameters
+    ----------
+    axis : int, default -1
+        The axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import LogSoftmax
+    >>> LogSoftmax().evaluate(np.zeros((1, 2)))[0].round(4)
+    array([[-0.6931, -0.6931]])
+    """
 
     axis: int = -1
 
@@ -115,24 +185,60 @@ class Binary(Operator):
 
 
 class Add(Binary):
-    """The sum."""
+    """The sum of two arrays, by NumPy's rules of broadcasting and dtypes.
+
+    A compiled graph makes it the residual of the convolution or dense layer before it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import Add
+    >>> Add().evaluate(np.array([1.0, 2.0]), np.array([10.0]))
+    (array([11., 12.]),)
+    """
 
     ufunc = np.add
 
 
 class Sub(Binary):
-    """The difference."""
+    """The difference of two arrays, by NumPy's rules of broadcasting and dtypes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import Sub
+    >>> Sub().evaluate(np.array([1.0, 2.0]), np.array([10.0]))
+    (array([-9., -8.]),)
+    """
 
     ufunc = np.subtract
 
 
 class Mul(Binary):
-    """The product."""
+    """The product of two arrays, by NumPy's rules of broadcasting and dtypes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import Mul
+    >>> Mul().evaluate(np.array([1.0, 2.0]), np.array([10.0]))
+    (array([10., 20.]),)
+    """
 
     ufunc = np.multiply
 
 
 class Div(Binary):
-    """The quotient."""
+    """The quotient of two arrays, by NumPy's rules of broadcasting and dtypes.
+
+    That of integers is floating, as NumPy's is; division by zero gives infinities and NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import Div
+    >>> Div().evaluate(np.array([1.0, 2.0]), np.array([10.0]))
+    (array([0.1, 0.2]),)
+    """
 
     ufunc = np.divide

@@ -63,7 +63,33 @@ class WindowPool(Pool):
 
 @dataclass(frozen=True, kw_only=True)
 class MaxPool(WindowPool):
-    """Maxima of windows; with `indices` also where they are, flat over the plane."""
+    """Maxima of windows, over one to three spatial axes of x (n, c, ...).
+
+    Parameters
+    ----------
+    kernel : int or tuple of int
+        The window.
+    stride : int or tuple of int, default 1
+        Unlike that of `max_pool2d` it does not follow the window.
+    padding : int, tuple or str, default 0
+        As for `max_pool2d`, or ``"same_upper"`` or ``"same_lower"``, as ONNX calls the paddings
+        with which an output has ``ceil(size / stride)`` positions: where their sum is odd, one more
+        stands at the end, or at the beginning.
+    dilation : int or tuple of int, default 1
+        As for `max_pool2d`.
+    ceil_mode : bool, default False
+        As for `max_pool2d`.
+    indices : bool, default False
+        Whether there is a second result, int64: where the maxima are, flat over the plane.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import MaxPool
+    >>> x = np.array([[[[1, 5, 2, 0], [3, 4, 9, 8]]]], np.float32)
+    >>> MaxPool(kernel=2, stride=2, indices=True).evaluate(x)
+    (array([[[[5., 9.]]]], dtype=float32), array([[[[1, 6]]]]))
+    """
 
     kernel: Pair
     stride: Pair = 1
@@ -94,7 +120,33 @@ class MaxPool(WindowPool):
 
 @dataclass(frozen=True, kw_only=True)
 class AvgPool(WindowPool):
-    """Averages of windows."""
+    """Averages of windows, over one to three spatial axes of x (n, c, ...).
+
+    Parameters
+    ----------
+    kernel : int or tuple of int
+        The window.
+    stride : int or tuple of int, default 1
+        Unlike that of `avg_pool2d` it does not follow the window.
+    padding : int, tuple or str, default 0
+        As for `avg_pool2d`, or ``"same_upper"`` or ``"same_lower"``, as ONNX calls the paddings
+        with which an output has ``ceil(size / stride)`` positions: where their sum is odd, one more
+        stands at the end, or at the beginning.
+    dilation : int or tuple of int, default 1
+        How far apart the pixels of a window are.
+    ceil_mode : bool, default False
+        As for `avg_pool2d`.
+    count_include_pad : bool, default True
+        As for `avg_pool2d`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import AvgPool
+    >>> x = np.array([[[[1, 5, 2, 0], [3, 4, 9, 8]]]], np.float32)
+    >>> AvgPool(kernel=2, stride=2).evaluate(x)
+    (array([[[[3.25, 4.75]]]], dtype=float32),)
+    """
 
     kernel: Pair
     stride: Pair = 1
@@ -121,7 +173,23 @@ class AvgPool(WindowPool):
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptivePool(Pool):
-    """A pooling whose windows divide the input so that the output has a given size."""
+    """A pooling whose windows divide x (n, c, ...) so that the output has a given size.
+
+    Parameters
+    ----------
+    kind : {"max", "avg"}
+        What is taken of a window.
+    output_size : int or tuple of int
+        The sizes of the output's spatial axes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import AdaptivePool
+    >>> x = np.array([[[[1, 5, 2], [3, 4, 9]]]], np.float32)
+    >>> AdaptivePool(kind="max", output_size=(1, 2)).evaluate(x)
+    (array([[[[5., 9.]]]], dtype=float32),)
+    """
 
     kind: Literal["max", "avg"]
     output_size: Pair
@@ -141,6 +209,21 @@ class AdaptivePool(Pool):
 
 @dataclass(frozen=True, kw_only=True)
 class GlobalPool(AdaptivePool):
-    """A pooling of all spatial axes to size 1."""
+    """A pooling of all spatial axes of x (n, c, ...) to size 1.
+
+    Parameters
+    ----------
+    kind : {"max", "avg"}
+        What is taken of a channel.
+    output_size : int, default 1
+        Stays 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import GlobalPool
+    >>> GlobalPool(kind="avg").evaluate(np.array([[[[1, 5], [2, 0]]]], np.float32))
+    (array([[[[2.]]]], dtype=float32),)
+    """
 
     output_size: Pair = 1

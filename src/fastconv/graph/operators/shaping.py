@@ -15,7 +15,22 @@ from fastconv.graph.node import Shape as Sizes
 
 @dataclass(frozen=True)
 class Concat(Operator):
-    """Arrays one after the other along an axis."""
+    """Arrays one after the other along an axis.
+
+    A compiled graph lets those that make them write where they belong, wherever it can.
+
+    Parameters
+    ----------
+    axis : int
+        The axis along which their sizes may differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import Concat
+    >>> Concat(1).evaluate(np.zeros((1, 2)), np.ones((1, 1)))
+    (array([[0., 0., 1.]]),)
+    """
 
     axis: int
 
@@ -60,7 +75,15 @@ class View(Operator):
 
 @dataclass(frozen=True)
 class Identity(View):
-    """The input itself; what dropout is once a network is trained."""
+    """The input itself; what dropout is once a network is trained.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import Identity
+    >>> Identity().evaluate(np.array([1, 2]))
+    (array([1, 2]),)
+    """
 
     def shape(self, *inputs: Spec | None) -> Sizes:
         """Return the shape of the input."""
@@ -69,7 +92,20 @@ class Identity(View):
 
 @dataclass(frozen=True)
 class Flatten(View):
-    """The axes before `axis` as one, and those from it on as another."""
+    """The axes before one as one, and those from it on as another.
+
+    Parameters
+    ----------
+    axis : int, default 1
+        The first axis of the second group.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import Flatten
+    >>> Flatten().evaluate(np.zeros((2, 3, 4, 4)))[0].shape
+    (2, 48)
+    """
 
     axis: int = 1
 
@@ -84,9 +120,22 @@ class Flatten(View):
 
 @dataclass(frozen=True, kw_only=True)
 class Reshape(View):
-    """x with the sizes that the second input holds: 0 copies one, -1 is what is left.
+    """The elements of the first input in the shape that the second one, of integers, holds.
 
-    With `allow_zero`, 0 is a size like any other.
+    In it 0 copies the size that stands there, and -1, of which there may be one, is what is left.
+    A graph whose second input is not known before it runs is computed node by node.
+
+    Parameters
+    ----------
+    allow_zero : bool, default False
+        Whether 0 is a size like any other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import Reshape
+    >>> Reshape().evaluate(np.zeros((2, 3, 4)), np.array([0, -1]))[0].shape
+    (2, 12)
     """
 
     allow_zero: bool = False
@@ -117,7 +166,20 @@ class DynamicShapeError(Exception):
 
 @dataclass(frozen=True)
 class Transpose(Operator):
-    """The axes in another order."""
+    """The axes in another order.
+
+    Parameters
+    ----------
+    perm : tuple of int
+        Which axis of the input each of the result is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import Transpose
+    >>> Transpose((0, 2, 3, 1)).evaluate(np.zeros((1, 3, 8, 9)))[0].shape
+    (1, 8, 9, 3)
+    """
 
     perm: tuple[int, ...]
 
@@ -135,7 +197,24 @@ class Transpose(Operator):
 
 @dataclass(frozen=True)
 class Shape(Operator):
-    """The shape of the input, from axis `start` to `end`, as int64."""
+    """The shape of the input, as an array of int64.
+
+    A compiled graph takes it, and what follows from it, for constant.
+
+    Parameters
+    ----------
+    start : int, default 0
+        The first axis whose size it holds.
+    end : int, optional
+        The axis before which it ends.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph.operators import Shape
+    >>> Shape(start=2).evaluate(np.zeros((1, 3, 8, 9)))
+    (array([8, 9]),)
+    """
 
     start: int = 0
     end: int | None = None
@@ -154,7 +233,28 @@ _Result: TypeAlias = Array | tuple[Array, ...]
 
 @dataclass(frozen=True)
 class Function(Operator):
-    """Any function of arrays, which must not write them; what people call it is `name`."""
+    """Any function of arrays.
+
+    A compiled graph calls it between its own steps. It is called with zeros to tell the shapes of
+    its results; where it raises on these, or the shapes turn out to depend on the data, the graph
+    is computed node by node.
+
+    Parameters
+    ----------
+    name : str
+        What people call it.
+    function : callable
+        Called with the inputs, which it must not write; returns an array or a tuple of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.graph import Graph, Node
+    >>> from fastconv.graph.operators import Function
+    >>> nodes = [Node(Function("order", np.argsort), ("x",), ("y",), "")]
+    >>> Graph(nodes, {"x": None}, ["y"], {})(np.array([3, 1, 2]))
+    array([1, 2, 0])
+    """
 
     name: str
     function: Callable[..., _Result]
