@@ -1,16 +1,29 @@
-"""Run the README's Python examples as they stand there; what they print stands in comments."""
+"""Run the README's Python examples as they stand there; what they print stands in comments.
+
+They may read the file ``model.onnx``, a network for images.
+"""
 
 import re
 from pathlib import Path
 
 import pytest
 
+from fastconv import models
+from fastconv.bench.export_onnx import to_onnx
+
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"(?s)```python\n(.*?)```", README)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.strip().splitlines()[-1])
-def test_example(example, capsys):
+def test_example(example, capsys, monkeypatch, tmp_path, skip):
+    if "model.onnx" in example:
+        try:
+            model = to_onnx(models.squeezenet(), (1, 3, 224, 224))
+        except ModuleNotFoundError:
+            skip("no onnx")
+        Path(tmp_path, "model.onnx").write_bytes(model.SerializeToString())
+        monkeypatch.chdir(tmp_path)
     lines_before = README[: README.index(example)].count("\n")
     exec(compile("\n" * lines_before + example, "README.md", "exec"), {})
     printed = re.findall(r"(?m)^print\(.*\)  # (.*)$", example)

@@ -1,7 +1,8 @@
-"""Write the README's table of figures from a report of ``python -m fastconv bench --json``.
+"""Write one of the README's tables of figures from a report of ``python -m fastconv bench --json``.
 
-Usage: python tools/readme_figures.py REPORT.json [REGEX]. The lines are the layers measured in
-float32, NCHW, with one thread, whose name or description matches; the text around the table stays.
+Usage: python tools/readme_figures.py REPORT.json [REGEX]. Of layers, the lines are those measured
+in float32, NCHW, with one thread; of ``--networks``, all of batch 1. REGEX chooses those whose name
+or description matches. The text around the table stays.
 """
 
 import math
@@ -10,10 +11,13 @@ import sys
 from pathlib import Path
 
 from fastconv.bench.data import Variant
+from fastconv.bench.networks_summary import batch_of, means
+from fastconv.bench.peers import compare, show_threads
 from fastconv.bench.results import Report
+from fastconv.bench.wording import show_time
 
 README = Path(__file__).parents[1] / "README.md"
-HEAD = """\
+LAYERS_HEAD = """\
 | layer | algorithm | ms | GFLOP/s | share of FMA peak | × NumPy im2col | × Python loops |
 | --- | --- | --: | --: | --: | --: | --: |
 """
@@ -23,7 +27,7 @@ def figure(value, form):
     return "" if math.isnan(value) else format(value, form)
 
 
-def line(row):
+def layer_line(row):
     peak = row.peak_share if row.gflops else math.nan
     cells = (
         row.result.label,
@@ -37,30 +41,65 @@ def line(row):
     return f"| {' | '.join(cells)} |\n"
 
 
-def main(path, pattern=""):
-    report = Report.from_json(Path(path).read_text(encoding="utf-8"))
-    rows = [
-        row
-        for row in report.rows()
-        if row.variant == Variant()
-        and not row.failure
-        and re.search(pattern, f"{row.result.id} {row.result.label}")
-    ]
+def layers_table(report, chosen):
+    rows = [row for row in report.rows() if row.variant == Variant() and not row.failure]
     caption = (
         f"One thread, float32, NCHW; measured FMA peak {report.peak():.0f} GFLOP/s, "
         f"copy {report.copy():.1f} GB/s.\n\n"
     )
-    table = caption + HEAD + "".join(map(line, rows))
+    return caption + LAYERS_HEAD + "".join(layer_line(row) for row in rows if chosen(row.result))
+
+
+def network_line(result, counts):
+    _, *form = result.label.split(", ")
+    cells = [
+        ", ".join((f"`{result.family}`", *form)),
+        f"{result.geometry['parameters']:,}",
+        f"{result.macs / 1e6:,.1f}",
+    ]
+    for threads in counts:
+        found = compare(result, threads)
+        if found is None:
+            ours = result.seconds("fastconv", Variant(threads))
+            cells += [show_time(ours) if ours else "", ""]
+        else:
+            theirs = f"{show_time(min(found.peers.values()))} ({found.fastest})"
+            cells += [show_time(found.seconds), theirs]
+    return f"| {' | '.join(cells)} |\n"
+
+
+def networks_table(report, chosen):
+    results = [result for result in report.cases if batch_of(result) == 1 and chosen(result)]
+    counts = sorted({m.threads for result in results for m in result.measurements})
+    head = ["network", "parameters", "million MACs"]
+    for threads in counts:
+        head += [f"ms, {show_threads(threads)}", "fastest peer"]
+    ruler = ["---", *["--:"] * (len(head) - 1)]
+    caption = "".join(
+        f"On {show_threads(mean.threads)} fastconv is {mean.value:.2f} times as fast as the fastest "
+        f"peer of each (geometric mean of {mean.count}).\n"
+        for mean in means(report)
+        if mean.to == "fastest peer" and mean.batch == 1
+    )
+    lines = "".join(f"| {' | '.join(cells)} |\n" for cells in (head, ruler))
+    return f"{lines}{''.join(network_line(result, counts) for result in results)}\n{caption}"
+
+
+def main(path, pattern=""):
+    report = Report.from_json(Path(path).read_text(encoding="utf-8"))
+    networks = all(result.op == "network" for result in report.cases)
+    name, table = ("networks", networks_table) if networks else ("figures", layers_table)
+    text = table(report, lambda result: re.search(pattern, f"{result.id} {result.label}"))
     readme = README.read_text(encoding="utf-8")
     replaced, count = re.subn(
-        r"(?s)(<!-- figures: begin -->\n).*?(<!-- figures: end -->)",
-        lambda match: match[1] + table + match[2],
+        rf"(?s)(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)",
+        lambda match: match[1] + text + match[2],
         readme,
     )
     if count != 1:
-        sys.exit("README.md has no place for the figures")
+        sys.exit(f"README.md has no place for the {name}")
     README.write_text(replaced, encoding="utf-8")
-    print(f"{len(rows)} layers; say in the README what machine this was: {report.facts}")
+    print(f"{name} written; say in the README what machine this was: {report.facts}")
 
 
 main(*sys.argv[1:])
