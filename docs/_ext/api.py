@@ -155,8 +155,11 @@ class PublicModules(SphinxDirective):
     """``public-modules::`` is the table of the public modules with what each is for."""
 
     def run(self):
-        table = directive("autosummary", "", ":nosignatures:", content=public())
-        return self.parse_text_to_nodes("\n".join(table))
+        spaces = sorted(public())
+        pages = [f"api/{space}/index" for space in spaces]
+        lines = directive("autosummary", "", ":nosignatures:", content=spaces)
+        lines += directive("toctree", "", ":hidden:", content=pages)
+        return self.parse_text_to_nodes("\n".join(lines))
 
 
 class CommandHelp(SphinxDirective):

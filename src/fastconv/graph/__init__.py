@@ -1,6 +1,7 @@
 """Networks as graphs of operators, compiled for the shapes of their inputs.
 
-`Graph` is what the front ends make and what runs; `operators` are what its nodes do.
+`Graph` is what `fastconv.models` and `fastconv.onnx` make and what runs; `operators` are what its
+nodes do. `Sequential` makes one of `layers` that follow each other.
 """
 
 from fastconv.graph import layers, operators
