@@ -77,7 +77,7 @@ struct fc_dense {
     int64_t step;          /* between the taps of a run */
     int64_t row;           /* between the pixel rows */
     const char *prefetch;  /* weights that are wanted next, or any readable address */
-    int64_t prefetch_step; /* bytes to move on for every tap, 0 to stay */
+    int64_t prefetch_step; /* bytes to move on for every 2 taps, which fetch 128; 0 to stay */
 };
 typedef void fc_dense_fn(const struct fc_dense *);
 

@@ -422,7 +422,7 @@ static void run_tiles(const fc_plan *p, struct fc_target *t, const struct fc_den
     const int64_t tiles = fc_ceil_div(line1 - line0, b->tile_rows) * b->strips;
     const int fetch = tiles <= PREFETCH_TILES_MAX && next_bytes > PREFETCH_BYTES_MIN;
     const int64_t tile_bytes = fc_ceil_div(next_bytes, tiles);
-    d.prefetch_step = fetch ? fc_ceil_div(tile_bytes, p->taps) : 0;
+    d.prefetch_step = fetch ? fc_ceil_div(tile_bytes, fc_max(p->taps / 2, 1)) : 0;
 
     int64_t done = 0, rows;
     for (int64_t line = line0; line < line1; line += rows) {

@@ -407,8 +407,8 @@ static void multiply(const fc_plan *p, const struct fc_conv_io *io, const struct
             const char *next = (const char *)((const float *)io->packed +
                                               packed_at(p, k->group, after, next_block));
             /* The next weights are wanted in L2 by the end of these.  Their bytes are spread over
-             * the panels, which fetch a line for every channel: with two panels, all of them. */
-            d.prefetch_step = fc_block_nr(p, next_block) * (int64_t)sizeof(float) / panels;
+             * the panels, which fetch two lines for every two channels: with two panels, all. */
+            d.prefetch_step = 2 * fc_block_nr(p, next_block) * (int64_t)sizeof(float) / panels;
             float *m = work->m + ((block - first) * b->points + point) * b->m_point;
             d.w = w;
             for (int64_t panel = 0; panel < panels; panel++) {
@@ -416,7 +416,7 @@ static void multiply(const fc_plan *p, const struct fc_conv_io *io, const struct
                 const int64_t end = k->tiles * (panel + 1) / panels;
                 d.x = work->v + point * b->v_point + begin;
                 d.tile = m + begin * nr;
-                d.prefetch = next + panel * d.prefetch_step * channels;
+                d.prefetch = next + panel * d.prefetch_step * (channels / 2);
                 fc_tile_kernel(p->family, nr, 1, end - begin)(&d);
             }
         }
