@@ -76,8 +76,8 @@ def networks_table(report, chosen):
         head += [f"ms, {show_threads(threads)}", "fastest peer"]
     ruler = ["---", *["--:"] * (len(head) - 1)]
     caption = "".join(
-        f"On {show_threads(mean.threads)} fastconv is {mean.value:.2f} times as fast as the fastest "
-        f"peer of each (geometric mean of {mean.count}).\n"
+        f"On {show_threads(mean.threads)} fastconv is {mean.value:.2f} times as fast as the "
+        f"fastest peer of each (geometric mean of {mean.count}).\n"
         for mean in means(report)
         if mean.to == "fastest peer" and mean.batch == 1
     )
