@@ -14,11 +14,11 @@ import numpy as np
 
 from fastconv import _arguments
 from fastconv._arguments import FLOATS, NUMBERS, Array
-from fastconv._core import BLOCKS, ConvPlan, GraphBase, Packed, Steps
+from fastconv._core import BLOCKS, FAST_AXES, ConvPlan, GraphBase, Packed, Steps
 from fastconv._plans import layer_of, plan_for
 from fastconv.graph.cache import Cache
 from fastconv.graph.memory import SHARED, Home, Memory, Place, aligned_block
-from fastconv.graph.node import Node, Shape, Spec, evaluate_node
+from fastconv.graph.node import Node, Shape, Spec, evaluate_node, named_errors
 from fastconv.graph.operators.convolution import Conv, Dense
 from fastconv.graph.operators.elementwise import Activation, LocalResponseNorm
 from fastconv.graph.operators.pooling import Pool
@@ -27,12 +27,15 @@ from fastconv.graph.simplify import Network, fuse, settle
 from fastconv.linear import dense_plan, dots_serve
 from fastconv.norm import response_of, response_served
 
+# Of the dtypes that a place in memory can have: all but objects, dates and texts.
+_KINDS = "biufc"
+
 
 class Step(NamedTuple):
     """What people are told about a step."""
 
     node: Node
-    spec: Spec  # of its first result
+    spec: Spec  # of its first result that is needed
     algorithm: str
     flops: int
 
@@ -123,7 +126,8 @@ class Compiled:
         steps = self._stretches[0] if len(self._stretches) == 1 else None
         if isinstance(steps, Steps) and len(inputs) == len(self._outputs) == 1 and self._whole:
             (shape, dtype), result = inputs[0], self._results[0]
-            if dtype in NUMBERS and dtype.isnative:
+            fits = len(shape) <= FAST_AXES and len(result.shape) <= FAST_AXES
+            if fits and dtype in NUMBERS:
                 form = shape, NUMBERS[dtype], result.shape, NUMBERS[result.dtype]
                 graph._publish(steps, self._free, self.shared_bytes, *form)
 
@@ -181,6 +185,9 @@ def compile_graph(
     Raises `DynamicShapeError` if a shape depends on data.
     """
     network = fuse(settle(nodes, inputs, outputs, constants), cache)
+    for key, spec in network.specs.items():
+        if spec.value is None and spec.dtype.kind not in _KINDS:
+            raise DynamicShapeError(f"{key} has dtype {spec.dtype}, which shares no memory")
     memory = Memory(network, tuple(inputs))
     blocks = 1 + len(inputs) + len(memory.results)
     if blocks > BLOCKS:
@@ -202,23 +209,8 @@ class _Compiler:
 
     def run(self) -> Compiled:
         for node in self.network.nodes:
-            match node.operator:
-                case Conv():
-                    done = self.conv(node, node.operator)
-                case Dense():
-                    done = self.dense(node, node.operator)
-                case Pool():
-                    done = self.pool(node, node.operator)
-                case Activation():
-                    done = self.activation(node, node.operator)
-                case LocalResponseNorm():
-                    done = self.response(node, node.operator)
-                case View():
-                    done = self.memory.is_same(node)
-                case Concat():
-                    done = self.join(node)
-                case _:
-                    done = False
+            with named_errors(node):
+                done = self.step(node)
             if not done:
                 self.stretches.append(Call(node, self.network, self.homes))
                 self.tell(node)
@@ -228,15 +220,34 @@ class _Compiler:
         ]
         return Compiled(self.stretches, self.steps, self.memory, outputs)
 
+    def step(self, node: Node) -> bool:
+        """Add what computes a node, if it need not be Python."""
+        match node.operator:
+            case Conv():
+                return self.conv(node, node.operator)
+            case Dense():
+                return self.dense(node, node.operator)
+            case Pool():
+                return self.pool(node, node.operator)
+            case Activation():
+                return self.activation(node, node.operator)
+            case LocalResponseNorm():
+                return self.response(node, node.operator)
+            case View():
+                return self.memory.is_same(node)
+            case Concat():
+                return self.join(node)
+        return False
+
     def tell(self, node: Node, algorithm: str = "", flops: int = 0) -> None:
-        spec = self.network.specs[node.outputs[0]]
+        spec = self.network.specs[next(filter(None, node.outputs))]
         self.steps.append(Step(node, spec, algorithm, flops))
 
     def stretch(self) -> Steps:
         """Return the compiled steps that the next one joins."""
         last = self.stretches[-1] if self.stretches else None
         if not isinstance(last, Steps):
-            last = Steps(len(self.network.nodes), self.blocks)
+            last = Steps(self.blocks)
             self.stretches.append(last)
         return last
 
@@ -360,7 +371,7 @@ class _Compiler:
         parts: list[tuple[Home | Array, Home]] = []
         for key in node.inputs:
             shape = self.network.specs[key].shape
-            if not self.memory.is_in_place(key, node.outputs[0]):
+            if not self.memory.is_in_place(key, node.outputs[0], start):
                 value = self.network.constant(key)
                 target = whole.part(axis, start, shape)
                 parts.append((self.homes[key] if value is None else value, target))

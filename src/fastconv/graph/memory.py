@@ -15,7 +15,7 @@ import numpy as np
 from fastconv._arguments import Array
 from fastconv.graph.node import Node, Operator, Shape, Spec
 from fastconv.graph.operators.convolution import Conv, Dense
-from fastconv.graph.operators.elementwise import Activation
+from fastconv.graph.operators.elementwise import Activation, LocalResponseNorm
 from fastconv.graph.operators.shaping import Concat, View
 from fastconv.graph.simplify import Network
 
@@ -23,6 +23,9 @@ from fastconv.graph.simplify import Network
 ALIGNMENT = 64
 _PAGE = 4096
 SHARED = 0  # the number of the shared block; inputs follow, then outputs
+
+# Operators whose steps take and make contiguous arrays alone.
+_WHOLE = (View, Activation, Dense, LocalResponseNorm)
 
 # An array as the steps take it: block, offset in bytes, shape, strides in elements.
 Place: TypeAlias = tuple[int, int, Shape, Shape]
@@ -97,6 +100,7 @@ class Memory:
         self._makers = {key: node.operator for node in network.nodes for key in node.outputs}
         self._slices: dict[str, _Slice] = {}
         self._same: dict[str, str] = {}  # values in the memory of another one, all of it
+        self._lasting: set[str] = set()  # hold parts that others than their concatenation need
         self._share()
         self.homes = {key: Home.whole(1 + i, 0, self._specs[key]) for i, key in enumerate(inputs)}
         self.results = self._place_outputs(1 + len(inputs))
@@ -110,6 +114,7 @@ class Memory:
         for node in self._network.nodes:
             if isinstance(node.operator, Concat):
                 self._take_slices(node)
+        self._lasting = {self._root(key) for key in self._slices if self._uses[key] > 1}
         for node in self._network.nodes:
             match node.operator:
                 case View():
@@ -130,10 +135,8 @@ class Memory:
             maker = self._makers.get(key)
             if (
                 maker is not None
-                and not isinstance(maker, (View, Activation))
-                and not any(
-                    isinstance(user, (View, Activation, Dense)) for user in self._users[key]
-                )
+                and not isinstance(maker, _WHOLE)
+                and not any(isinstance(user, _WHOLE) for user in self._users[key])
                 and key not in self._slices
                 and key not in self._network.outputs
                 and self._specs[key].dtype == self._specs[whole].dtype
@@ -153,7 +156,8 @@ class Memory:
             if at not in self._same:
                 break
             at = self._same[at]
-        self._same[result] = key
+        if at not in self._lasting:
+            self._same[result] = key
 
     def _root(self, key: str) -> str:
         """Return the value whose memory holds this one's."""
@@ -224,9 +228,10 @@ class Memory:
         key = self._network.outputs[i]
         return key in self._makers and self._root(key) == key and len(self.results) > i
 
-    def is_in_place(self, part: str, whole: str) -> bool:
-        """Whether a part of a concatenation is written where it belongs."""
-        return part in self._slices and self._slices[part].whole == whole
+    def is_in_place(self, part: str, whole: str, start: int) -> bool:
+        """Whether a part of a concatenation is written where it belongs, once of many times."""
+        own = self._slices.get(part)
+        return own is not None and (own.whole, own.start) == (whole, start)
 
     def is_same(self, node: Node) -> bool:
         """Whether a view needs no step: its result lies where its input does."""
