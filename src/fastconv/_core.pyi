@@ -182,12 +182,13 @@ class ConvBase:
     def _forget(self) -> None: ...
 
 BLOCKS: int
+FAST_AXES: int
 
 _Place: TypeAlias = tuple[int, int, tuple[int, ...], tuple[int, ...]]
 
 @disjoint_base
 class Steps:
-    def __new__(cls, capacity: int, blocks: int) -> Self: ...
+    def __new__(cls, blocks: int) -> Self: ...
     def conv(
         self,
         plan: ConvPlan,

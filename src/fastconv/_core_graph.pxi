@@ -1,13 +1,17 @@
 # The compiled steps of graphs; _core.pyx includes it.
 
-from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from libc.string cimport memset
 
-# Blocks of memory that a run can be given: inputs, outputs and what all activations share. A graph
-# with more inputs and outputs is not compiled.
 cdef enum:
+    # Blocks of memory that a run can be given: inputs, outputs and what all activations share. A
+    # graph with more inputs and outputs is not compiled.
     _BLOCKS = 64
+    # The most axes of what a graph's fast path takes and returns.
+    _FAST_AXES = 8
 
 BLOCKS = _BLOCKS
+FAST_AXES = _FAST_AXES
 
 
 cdef Py_ssize_t item_bytes(int typenum) except -1:
@@ -17,8 +21,8 @@ cdef class Steps:
     """A stretch of a network: steps that run one after the other, without Python in between.
 
     Arrays are places (block, offset in bytes, shape, strides in elements) in the blocks of memory
-    that a run is given, with channels second whatever their order in memory. Built once, it does
-    not change any more.
+    that a run is given, with channels second whatever their order in memory. Once it has run, it
+    does not change any more.
     """
 
     cdef fc_step *steps
@@ -27,11 +31,9 @@ cdef class Steps:
     cdef list needed  # bytes of each block
     cdef list written  # whether each block is
 
-    def __cinit__(self, Py_ssize_t capacity, int blocks):
-        self.steps = <fc_step *>PyMem_Calloc(max(capacity, 1), sizeof(fc_step))
-        if not self.steps:
-            raise MemoryError(f"no memory for {capacity} steps")
-        self.capacity = capacity
+    def __cinit__(self, int blocks):
+        if blocks < 0 or blocks > _BLOCKS:
+            raise ValueError(f"there are at most {_BLOCKS} blocks, got {blocks}")
         self.held = []
         self.needed = [0] * blocks
         self.written = [False] * blocks
@@ -40,34 +42,55 @@ cdef class Steps:
         PyMem_Free(self.steps)
 
     cdef fc_step *add(self, fc_step_kind kind) except NULL:
+        """Return a new step, which `keep` makes one of those that run."""
+        cdef Py_ssize_t capacity = max(4, 2 * self.capacity)
+        cdef void *grown
         if self.count == self.capacity:
-            raise ValueError(f"there is room for {self.capacity} steps")
+            grown = PyMem_Realloc(self.steps, capacity * sizeof(fc_step))
+            if not grown:
+                raise MemoryError(f"no memory for {capacity} steps")
+            self.steps, self.capacity = <fc_step *>grown, capacity
         cdef fc_step *step = &self.steps[self.count]
+        memset(step, 0, sizeof(fc_step))
         step.kind = kind
         step.residual.block = -1
-        self.count += 1
         return step
+
+    cdef int keep(self, held) except -1:
+        """Count the step that was added last; it needs what is held."""
+        self.held.append(held)
+        self.count += 1
+        return 0
+
+    cdef int need(self, str name, block, offset, elements, Py_ssize_t itemsize,
+                  bint written) except -1:
+        """Note that a step reaches as many elements from an offset on."""
+        if not 0 <= block < len(self.needed):
+            raise ValueError(f"{name} is in block {block} of {len(self.needed)}")
+        if offset < 0 or offset % itemsize:
+            raise ValueError(f"{name} must begin at a whole element, got {offset} bytes")
+        if not 0 <= elements < 2**63 // itemsize:
+            raise ValueError(f"{name} cannot have {elements} elements")
+        self.needed[block] = max(self.needed[block], offset + elements * itemsize)
+        self.written[block] = self.written[block] or written
+        return 0
 
     cdef int put(self, fc_place *place, str name, tuple where, tuple shape, Py_ssize_t itemsize,
                  bint channels_last, bint written) except -1:
         """Take a place whose array must have the given shape; `shape` is in the memory's order."""
         block, offset, own, strides = where
         cdef Py_ssize_t rank = len(own), axes = rank - 2, i, last
-        cdef int64_t end = 0
+        end = 0
         if channels_last:
             shape = (shape[0], shape[rank - 1], *shape[1:rank - 1])
-        if own != shape or rank < 2 or axes > 3:
+        if own != shape or len(strides) != rank or rank < 2 or axes > 3:
             raise ValueError(f"{name} must have the shape {shape}, got {own}")
         last = 1 if channels_last or axes == 0 else rank - 1
         for i in range(rank):
             if strides[i] < 0 or (i == last and own[i] > 1 and strides[i] != 1):
                 raise ValueError(f"{name} has strides {strides}, which the kernels cannot walk")
             end += (own[i] - 1) * strides[i]
-        if offset < 0 or offset % itemsize:
-            raise ValueError(f"{name} must begin at a whole element, got {offset} bytes")
-        if 0 not in own:
-            self.needed[block] = max(self.needed[block], offset + (end + 1) * itemsize)
-        self.written[block] = self.written[block] or written
+        self.need(name, block, offset, end + 1, itemsize, written)
         place.block = block
         place.offset_bytes = offset
         place.array.n, place.array.c = strides[0], strides[1]
@@ -93,7 +116,7 @@ cdef class Steps:
         step.plan = plan.plan
         step.weight = packed.data
         step.bias = cnp.PyArray_DATA(bias) if bias is not None else NULL
-        self.held.append((plan, packed, bias))
+        self.keep((plan, packed, bias))
 
     def pool(self, PoolPlan plan not None, tuple x not None, tuple y not None):
         """Add a pooling."""
@@ -103,7 +126,7 @@ cdef class Steps:
         self.put(&step.x, "x", x, plan.in_shape, itemsize, last, False)
         self.put(&step.y, "y", y, plan.out_shape, itemsize, last, True)
         step.plan = plan.plan
-        self.held.append(plan)
+        self.keep(plan)
 
     def dense(self, LocalPlan plan not None, cnp.ndarray weight not None, bias, tuple x not None,
               residual, tuple y not None):
@@ -123,13 +146,15 @@ cdef class Steps:
         step.plan = plan.plan
         step.weight = cnp.PyArray_DATA(weight)
         step.bias = cnp.PyArray_DATA(bias) if bias is not None else NULL
-        self.held.append((plan, weight, bias))
+        self.keep((plan, weight, bias))
 
     def activate(self, str dtype not None, tuple activation not None, int64_t count,
                  tuple x not None, tuple y not None):
         """Add an activation of contiguous elements; y may be x."""
         cdef fc_step *step = self.add(FC_STEP_ACTIVATE)
         step.dtype = _DTYPES[dtype]
+        if step.dtype not in (FC_FLOAT16, FC_FLOAT32, FC_FLOAT64):
+            raise ValueError(f"there is no activation of {dtype}")
         step.activation = activation_of(activation)
         step.count = count
         self.put_whole(step, dtype, count, x, y)
@@ -140,18 +165,18 @@ cdef class Steps:
         cdef fc_step *step = self.add(FC_STEP_RESPONSE)
         n, c, pixels = shape
         step.response = response_of(n, c, pixels, size, alpha, beta, k, _DTYPES[dtype])
+        if min(shape) < 1:
+            raise ValueError(f"the shape must hold sizes of at least 1, got {shape}")
         self.put_whole(step, dtype, n * c * pixels, x, y)
 
-    cdef int put_whole(self, fc_step *step, str dtype, int64_t count, tuple x, tuple y) except -1:
+    cdef int put_whole(self, fc_step *step, str dtype, count, tuple x, tuple y) except -1:
         """Take the places (block, offset) of two contiguous arrays."""
         cdef Py_ssize_t itemsize = np.dtype(dtype).itemsize
         for name, (block, offset) in (("x", x), ("y", y)):
-            if offset < 0 or offset % itemsize:
-                raise ValueError(f"{name} must begin at a whole element, got {offset} bytes")
-            self.needed[block] = max(self.needed[block], offset + count * itemsize)
+            self.need(name, block, offset, count, itemsize, name == "y")
         step.x.block, step.x.offset_bytes = x
         step.y.block, step.y.offset_bytes = y
-        self.written[step.y.block] = True
+        self.keep(None)
         return 0
 
     cdef int gather(self, list blocks, void **data) except -1:
@@ -199,8 +224,8 @@ cdef class _Ready:
     cdef Steps steps
     cdef list free
     cdef int typenum, rank, out_typenum, out_rank
-    cdef cnp.npy_intp shape[8]
-    cdef cnp.npy_intp out_shape[8]
+    cdef cnp.npy_intp shape[_FAST_AXES]
+    cdef cnp.npy_intp out_shape[_FAST_AXES]
 
 
 cdef class GraphBase:
@@ -218,8 +243,8 @@ cdef class GraphBase:
         cdef _Ready ready = _Ready.__new__(_Ready)
         cdef Py_ssize_t i, size = item_bytes(typenum_of(dtype))
         cdef Py_ssize_t out_size = item_bytes(typenum_of(out_dtype))
-        if len(shape) > 8 or len(out_shape) > 8 or len(steps.needed) != 3:
-            raise ValueError("one input and one output of at most 8 axes")
+        if max(len(shape), len(out_shape)) > _FAST_AXES or len(steps.needed) != 3:
+            raise ValueError(f"one input and one output of at most {_FAST_AXES} axes")
         for i in range(len(shape)):
             ready.shape[i] = shape[i]
             size *= shape[i]
