@@ -273,7 +273,7 @@ def _shown(value: object) -> str:
 
 def as_array(name: str, value: ArrayLike, supported: Supported) -> tuple[Array, str]:
     """Return `value` as a plain ndarray of any strides and byte order, and its dtype's name."""
-    array = value if type(value) is np.ndarray else _plain(name, value)
+    array = value if type(value) is np.ndarray else plain(name, value)
     dtype = supported.get(array.dtype)
     if dtype is None:  # another byte order, or nothing for us
         dtype = array.dtype.name
@@ -284,7 +284,8 @@ def as_array(name: str, value: ArrayLike, supported: Supported) -> tuple[Array, 
     return array, dtype
 
 
-def _plain(name: str, value: ArrayLike) -> Array:
+def plain(name: str, value: ArrayLike) -> Array:
+    """Return `value` as a plain ndarray of any dtype."""
     if is_masked(value):
         raise TypeError(f"{name} is a masked array: fill it first, its mask would be ignored")
     try:

@@ -16,7 +16,7 @@ from fastconv import _arguments
 from fastconv._arguments import FLOATS, Activation, Array, Padding, Pair
 from fastconv.graph import operators as ops
 from fastconv.graph.graph import Graph
-from fastconv.graph.node import Node, Operator, Spec, named_errors
+from fastconv.graph.node import Node, Operator, Spec, infer_node
 from fastconv.graph.operators.convolution import spatial_axes
 
 if TYPE_CHECKING:
@@ -77,8 +77,7 @@ class Builder:
     def add(self, operator: Operator, name: str, *inputs: str) -> str:
         """Add a node and return the value that it makes, which has its name."""
         node = Node(operator, inputs, (name,), name)
-        with named_errors(node):
-            (self._specs[name],) = operator.infer(*(self._specs[key] for key in inputs))
+        (self._specs[name],) = infer_node(node, [self._specs[key] for key in inputs])
         self._nodes.append(node)
         return name
 

@@ -6,7 +6,9 @@ its inputs.
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
@@ -96,21 +98,26 @@ class Graph(GraphBase):
         name: str = "graph",
     ) -> None:
         self.name = name
-        self.constants = {key: np.asarray(value) for key, value in constants.items()}
+        self.constants = {key: _plain(key, value) for key, value in constants.items()}
         self._declared = {
-            key: None if form is None else (np.dtype(form[0]), tuple(form[1]))
-            for key, form in inputs.items()
+            key: None if form is None else _declared(key, *form) for key, form in inputs.items()
         }
         self.input_names = tuple(self._declared)
         self.output_names = tuple(outputs)
+        if not self.output_names:
+            raise ValueError(f"{name} has no outputs")
         self.nodes = _in_order(tuple(nodes), self.input_names, self.output_names, self.constants)
         self._begin()
 
     def _begin(self) -> None:
         self._compiled: OrderedDict[tuple[Any, ...], Compiled | None] = OrderedDict()
         self._cache = Cache()
-        self._lock = threading.RLock()
+        self._renew_lock()
         self._published: tuple[Any, ...] | None = None  # the shapes that the fast path serves
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.RLock()
+        _locked.add(self)
 
     @property
     def parameters(self) -> int:
@@ -124,6 +131,13 @@ class Graph(GraphBase):
 
     def _general(self, args: tuple[ArrayLike, ...], named: Mapping[str, ArrayLike]) -> Any:
         """Serve a call that is not like the last one; the base class serves those."""
+        results = self._run(self._named(args, named))
+        return results[0] if len(results) == 1 else results
+
+    def _named(
+        self, args: tuple[ArrayLike, ...], named: Mapping[str, ArrayLike]
+    ) -> dict[str, ArrayLike]:
+        """Return the arguments of a call by the names of the inputs."""
         if len(args) > len(self.input_names):
             raise TypeError(f"{self.name} has {len(self.input_names)} inputs, got {len(args)}")
         inputs = dict(zip(self.input_names, args, strict=False))
@@ -131,8 +145,7 @@ class Graph(GraphBase):
             if key in inputs:
                 raise TypeError(f"input {key} is given twice")
             inputs[key] = value
-        results = self._run(inputs)
-        return results[0] if len(results) == 1 else results
+        return inputs
 
     def run(self, inputs: Mapping[str, ArrayLike]) -> dict[str, Array]:
         """Return the outputs by name, from the inputs by name.
@@ -171,7 +184,8 @@ class Graph(GraphBase):
             try:
                 results = compiled.run(arrays)
             except DynamicShapeError:
-                self._compiled[key] = None
+                with self._lock:
+                    self._compiled[key] = None
             else:
                 if key != self._published:
                     compiled.publish(self, key)
@@ -191,12 +205,7 @@ class Graph(GraphBase):
             )
         arrays = []
         for key, form in self._declared.items():
-            value = inputs[key]
-            if _arguments.is_masked(value):
-                raise TypeError(
-                    f"{key} is a masked array: fill it first, its mask would be ignored"
-                )
-            array = np.asarray(value)
+            array = _plain(key, inputs[key])
             if form is not None:
                 _check_declared(key, array, *form)
             arrays.append(array)
@@ -216,6 +225,7 @@ class Graph(GraphBase):
                 self._compiled[key] = compiled
                 while len(self._compiled) > _SHAPES:
                     self._compiled.popitem(last=False)
+            self._compiled.move_to_end(key)
             return self._compiled[key]
 
     def _evaluate(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -225,7 +235,8 @@ class Graph(GraphBase):
         for node in self.nodes:
             results = evaluate_node(node, [values[key] for key in node.inputs])
             values.update(zip(node.outputs, results, strict=False))
-        return tuple(np.array(values[key]) for key in self.output_names)
+            values[""] = None
+        return tuple(np.array(values[key], order="C") for key in self.output_names)
 
     def summary(self, *shapes: Sequence[int]) -> Summary:
         """Tell each layer's output shape, parameters, multiply-adds and receptive field.
@@ -245,7 +256,7 @@ class Graph(GraphBase):
         Raises
         ------
         TypeError, ValueError
-            For shapes that do not fit.
+            For shapes that do not fit, and for a graph whose shapes depend on data.
 
         Examples
         --------
@@ -259,7 +270,11 @@ class Graph(GraphBase):
         conv1.tanh tanh (1, 6, 28, 28) (5, 5)
         pool1 MaxPool (1, 6, 14, 14) (6, 6)
         """
-        return summary_of(self.name, self.nodes, self._specs(shapes), self.constants)
+        specs = self._specs(shapes)
+        try:
+            return summary_of(self.name, self.nodes, specs, self.constants)
+        except DynamicShapeError as error:
+            raise self._dynamic() from error
 
     def profile(self, *inputs: ArrayLike, runs: int = 10) -> Profile:
         """Time each step of a call.
@@ -292,11 +307,18 @@ class Graph(GraphBase):
         'Conv'
         >>> print(profile)  # doctest: +SKIP
         """
-        arrays = self._checked(dict(zip(self.input_names, inputs, strict=True)))
+        runs = _arguments.positive("runs", runs)
+        arrays = self._checked(self._named(inputs, {}))
         compiled = self._compile(tuple((array.shape, array.dtype) for array in arrays))
         if compiled is None:
-            raise ValueError(f"{self.name} has shapes that depend on data: it is not compiled")
-        return profile_of(self.name, compiled, arrays, runs)
+            raise self._dynamic()
+        try:
+            return profile_of(self.name, compiled, arrays, runs)
+        except DynamicShapeError as error:
+            raise self._dynamic() from error
+
+    def _dynamic(self) -> ValueError:
+        return ValueError(f"{self.name} has shapes that depend on data: it is not compiled")
 
     def _specs(self, shapes: tuple[Sequence[int], ...]) -> dict[str, Spec]:
         given = iter(shapes)
@@ -311,7 +333,7 @@ class Graph(GraphBase):
             if shape is None:
                 raise ValueError(f"{self.name}: the shape of input {key} is not given")
             dtype = form[0] if form else floats[0] if floats else np.dtype(np.float32)
-            specs[key] = Spec(tuple(shape), dtype)
+            specs[key] = Spec(_arguments.integer_list(f"the shape of {key}", shape), dtype)
         if next(given, None) is not None:
             raise ValueError(f"{self.name} has {len(self._declared)} inputs, got more shapes")
         return specs
@@ -330,6 +352,38 @@ class Graph(GraphBase):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._begin()
+
+
+# The thread that compiled a graph does not live on in a forked child.
+_locked: weakref.WeakSet[Graph] = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    for graph in tuple(_locked):
+        graph._renew_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
+
+
+def _plain(key: str, value: ArrayLike) -> Array:
+    """Return a value as an array in native byte order."""
+    array = _arguments.plain(key, value)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _declared(
+    key: str, dtype: DTypeLike, shape: Sequence[int | str | None]
+) -> tuple[np.dtype[Any], tuple[int | str | None, ...]]:
+    """Return a declared dtype and shape in normal form."""
+    sizes = (
+        size
+        if size is None or isinstance(size, str)
+        else _arguments.integer(f"each size of {key}", size)
+        for size in shape
+    )
+    return np.dtype(dtype).newbyteorder("="), tuple(sizes)
 
 
 def _check_declared(

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
 from fastconv._arguments import Array
 
 Shape: TypeAlias = tuple[int, ...]
+_Result = TypeVar("_Result")
 
 
 class Spec(NamedTuple):
@@ -266,7 +267,20 @@ class Node(NamedTuple):
 def evaluate_node(node: Node, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
     """Compute one node; errors name it."""
     with named_errors(node):
-        return node.operator.evaluate(*inputs)
+        return enough(node, node.operator.evaluate(*inputs))
+
+
+def infer_node(node: Node, inputs: Sequence[Spec | None]) -> tuple[Spec, ...]:
+    """Infer one node; errors name it."""
+    with named_errors(node):
+        return enough(node, node.operator.infer(*inputs))
+
+
+def enough(node: Node, results: tuple[_Result, ...]) -> tuple[_Result, ...]:
+    """Return a node's results, of which there may be more than it names, but not fewer."""
+    if any(node.outputs[len(results) :]):
+        raise ValueError(f"makes {len(results)} of {', '.join(node.outputs)}")
+    return results
 
 
 @contextmanager

@@ -181,9 +181,10 @@ def summary_of(
     fields = {key: _Field.of_input(spec) for key, spec in inputs.items()}
     statistics = statistics_of(nodes)
     counted: set[str] = set()
+    guessed: set[str] = set()
     layers = []
     for node in nodes:
-        results = inferred(node, specs)
+        results = inferred(node, specs, guessed)
         specs.update(zip(node.outputs, results, strict=False))
         known = tuple(specs[key] if key else None for key in node.inputs)
         seen = [fields[key] for key in node.inputs if key in fields]

@@ -6,6 +6,7 @@ layers what can be part of their weights or of their last pass.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -13,9 +14,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from fastconv._arguments import Array
+from fastconv._arguments import FLOATS, Array
 from fastconv.graph.cache import Cache, Sources
-from fastconv.graph.node import Node, Spec, evaluate_node, named_errors
+from fastconv.graph.node import Node, Spec, evaluate_node, infer_node
 from fastconv.graph.operators.convolution import Conv, Dense, MatMul
 from fastconv.graph.operators.elementwise import Activation, Add, BatchNorm, Div, Mul, Sub
 from fastconv.graph.operators.shaping import DynamicShapeError, Function, Identity
@@ -63,13 +64,14 @@ def settle(
     """Infer all shapes, compute what is constant and leave out what does nothing."""
     specs = {key: Spec.of(array) for key, array in constants.items()} | dict(inputs)
     same: dict[str, str] = {}  # values that are others under another name
+    guessed: set[str] = set()
     kept = []
     for original in nodes:
         node = original._replace(inputs=tuple(same.get(key, key) for key in original.inputs))
         if isinstance(node.operator, Identity):
             same[node.outputs[0]] = node.inputs[0]
             continue
-        results = inferred(node, specs)
+        results = inferred(node, specs, guessed)
         specs.update(zip(node.outputs, results, strict=False))
         if any(spec.value is None for spec in results):
             kept.append(node)
@@ -77,19 +79,22 @@ def settle(
     return Network(_needed(kept, ends), specs, ends, {})
 
 
-def inferred(node: Node, specs: Mapping[str, Spec]) -> tuple[Spec, ...]:
-    """Return the specs of a node's results, with their values if its inputs are constant."""
+def inferred(node: Node, specs: Mapping[str, Spec], guessed: set[str]) -> tuple[Spec, ...]:
+    """Return the specs of a node's results, with their values if its inputs are constant.
+
+    `guessed` collects the values whose shapes depend on what some function makes of zeros.
+    """
     known = [specs[key] if key else None for key in node.inputs]
     if all(spec is None or spec.value is not None for spec in known):
         values = [None if spec is None else spec.value for spec in known]
         return tuple(map(Spec.of, evaluate_node(node, values)))
+    if not isinstance(node.operator, Function) and guessed.isdisjoint(node.inputs):
+        return infer_node(node, known)
+    guessed.update(filter(None, node.outputs))
     try:
-        with named_errors(node):
-            return node.operator.infer(*known)
-    except (TypeError, ValueError, MemoryError) as error:
-        if isinstance(node.operator, Function):  # zeros may not do where the real data will
-            raise DynamicShapeError(str(error)) from error
-        raise
+        return infer_node(node, known)
+    except Exception as error:  # zeros may not do where the real data will
+        raise DynamicShapeError(str(error)) from error
 
 
 def fuse(network: Network, cache: Cache) -> Network:
@@ -104,7 +109,7 @@ def _needed(nodes: Sequence[Node], outputs: Iterable[str]) -> list[Node]:
     for node in reversed(nodes):
         if wanted.intersection(node.outputs):
             kept.append(node)
-            wanted.update(node.inputs)
+            wanted.update(filter(None, node.inputs))
     return kept[::-1]
 
 
@@ -122,10 +127,11 @@ class _Fusion:
     def __init__(self, network: Network, cache: Cache) -> None:
         self.network = network._replace(specs=dict(network.specs), folded={})
         self.specs = self.network.specs
+        self.given = frozenset(self.specs)  # names that folded constants must not take
         self.cache = cache
         self.uses = Counter(key for node in network.nodes for key in node.inputs)
         self.uses.update(network.outputs)
-        self.nodes: dict[str, Node] = {}  # by their first result
+        self.nodes: dict[str, Node] = {}  # by the first result that is needed
 
     def run(self) -> Network:
         for node in self.network.nodes:
@@ -133,7 +139,7 @@ class _Fusion:
                 self.product(node) or self.scaled(node) or self.added(node) or self.activated(node)
             )
             if not fused:
-                self.nodes[node.outputs[0]] = node
+                self.nodes[next(filter(None, node.outputs))] = node
         nodes = _needed(list(self.nodes.values()), self.network.outputs)
         return self.network._replace(nodes=nodes)
 
@@ -153,6 +159,8 @@ class _Fusion:
         self, name: str, sources: Sources, like: Array | Spec, make: Callable[[], Array]
     ) -> str:
         """Return the name of a new constant, which is worked out from others when it is needed."""
+        while name in self.given:
+            name += "'"
         self.specs[name] = Spec(like.shape, like.dtype)
         self.network.folded[name] = Folded(
             sources, lambda: self.cache.constant(name, sources, make)
@@ -165,7 +173,7 @@ class _Fusion:
             return False
         a, b = node.inputs
         matrix = self.network.constant(b)
-        if matrix is None or matrix.ndim != 2 or matrix.dtype.kind != "f":
+        if matrix is None or matrix.ndim != 2 or matrix.dtype not in FLOATS:
             return False
         if self.specs[a].dtype != matrix.dtype or not self.specs[a].shape:
             return False
@@ -188,7 +196,14 @@ class _Fusion:
         if not known(old) or spec.dtype == np.float16 or (bias and not known(bias)):
             return False
         k = spec.shape[0]
+        if bias and self.specs[bias][:2] != ((k,), spec.dtype):
+            return False
         if affine.factor.size not in (1, k) or affine.shift.size not in (1, k):
+            return False
+        # What overflows in a weight, as a quotient by zero does, need not do so in a result.
+        if not (np.abs(affine.factor) <= _largest_factor(spec.dtype)).all():
+            return False
+        if not np.isfinite(affine.shift).all():
             return False
         network = self.network
         factor = np.broadcast_to(affine.factor, k)
@@ -222,7 +237,7 @@ class _Fusion:
             scale, bias, mean, variance = (np.asarray(v, np.float64) for v in constants)
             with np.errstate(all="ignore"):
                 factor = scale / np.sqrt(variance + operator.eps)
-            return _Affine(node.inputs[0], factor, bias - mean * factor)
+                return _Affine(node.inputs[0], factor, bias - mean * factor)
         if not isinstance(operator, (Add, Sub, Mul, Div)):
             return None
         a, b = node.inputs
@@ -287,6 +302,15 @@ class _Fusion:
         """Let `maker` do what `node` did, in its place."""
         del self.nodes[maker.outputs[0]]
         self.nodes[node.outputs[0]] = maker._replace(outputs=node.outputs, **changes)
+
+
+def _is_finite(array: Array | None) -> bool:
+    return array is not None and bool(np.isfinite(array).all())
+
+
+def _largest_factor(dtype: np.dtype[Any]) -> float:
+    """Return a factor that no weight overflows by, unless its products would by themselves."""
+    return math.sqrt(np.finfo(dtype).max)
 
 
 def _per_channel(numbers: Array, shape: tuple[int, ...], axis: int) -> Array | None:

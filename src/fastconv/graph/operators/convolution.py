@@ -211,6 +211,7 @@ class Dense(Operator):
         if len(weight.shape) != 2 or not x.shape or x.shape[-1] != weight.shape[1]:
             raise ValueError(f"x has shape {x.shape}, weight {weight.shape}: features differ")
         _arguments.same_dtype("weight", weight.dtype.name, "x", x.dtype.name)
+        _arguments.activation(self.activation)
         return (Spec((*x.shape[:-1], weight.shape[0]), x.dtype),)
 
     def macs(self, inputs: tuple[Spec | None, ...], outputs: tuple[Spec, ...]) -> int:
@@ -259,10 +260,12 @@ def _check_image(shape: Shape, weight_shape: Shape) -> None:
 
 def _both(inputs: tuple[Spec | None, ...]) -> tuple[Spec, Spec]:
     """Return the first two inputs, which are not optional."""
-    x, weight = inputs[:2]
+    x, weight = (*inputs, None, None)[:2]
     return given(x), given(weight)
 
 
 def _filled(inputs: tuple[Array | None, ...], count: int) -> tuple[Any, ...]:
-    """Return that many inputs, with None for those at the end that are not given."""
+    """Return that many inputs, with None for those that are not given, beyond the first two."""
+    if len(inputs) < 2 or inputs[0] is None or inputs[1] is None:
+        raise ValueError("an input is missing that is not optional")
     return (*inputs, *(None,) * (count - len(inputs)))

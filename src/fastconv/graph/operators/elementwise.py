@@ -12,7 +12,7 @@ from fastconv._arguments import FLOATS, Array
 from fastconv._arguments import Activation as Form
 from fastconv._core import activate
 from fastconv.graph.node import Operator, Spec, given
-from fastconv.norm import batch_norm, local_response_norm
+from fastconv.norm import batch_norm, channels_of, local_response_norm
 from fastconv.softmax import log_softmax, softmax
 
 
@@ -48,6 +48,11 @@ class Activation(Alike):
     def label(self) -> str:
         """The activation's name."""
         return self.form if isinstance(self.form, str) else str(self.form[0])
+
+    def infer(self, *inputs: Spec | None) -> tuple[Spec, ...]:
+        """Return shape and dtype of the input."""
+        _arguments.activation(self.form)
+        return super().infer(*inputs)
 
     def evaluate(self, *inputs: Array | None) -> tuple[Array, ...]:
         """Apply it."""
@@ -85,6 +90,13 @@ class BatchNorm(Alike):
         """Normalise."""
         x, scale, bias, mean, variance = cast("tuple[Array, ...]", inputs)
         return (batch_norm(x, mean, variance, scale, bias, eps=self.eps),)
+
+    def infer(self, *inputs: Spec | None) -> tuple[Spec, ...]:
+        """Return shape and dtype of x, which the others fit."""
+        x, scale, bias, mean, variance = map(given, inputs)
+        form = mean.sample(), variance.sample(), scale.sample(), bias.sample()
+        channels_of(x.shape, x.dtype.name, *form, self.eps)
+        return super().infer(*inputs)
 
 
 @dataclass(frozen=True, kw_only=True)
