@@ -355,18 +355,31 @@ def test_memory(case, dtype, rng):
             graph_oracle.assert_right(graph, {"x": image(rng, dtype)})
 
 
-def test_activations_and_residuals_take_no_memory_of_their_own(rng):
-    x = image(rng)
-    chain = [conv("x", "a"), node(ops.Softmax(1), "a", "s"), relu("s", "r")]
-    last = [node(ops.Softmax(1), "r", "t"), conv("t", "c"), node(ops.Add(), "c r2", "y")]
-    both = [*chain, node(ops.Activation("tanh"), "r", "r2"), *last]
-    graph = Graph(both, {"x": None}, ["y"], {"w": constants(rng)["w"]})
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [node(ops.Softmax(1), "x", "s"), relu("s", "r"), node(ops.Softmax(1), "r", "y")],
+        [
+            node(ops.Softmax(1), "x", "s"),
+            node(ops.Flatten(), "s", "f"),
+            relu("f", "r"),
+            node(ops.Softmax(1), "r", "y"),
+        ],
+        [
+            node(ops.Softmax(1), "x", "s"),
+            conv("x", "c"),
+            node(ops.Add(), "c s", "sum"),
+            node(ops.Softmax(1), "sum", "y"),
+        ],
+    ],
+    ids=["activation", "of a view", "residual"],
+)
+def test_what_takes_no_memory_of_its_own(nodes, rng):
+    graph = graph_of(nodes, "y", rng)
+    x = rng.standard_normal((2, 3, 50, 60)).astype(np.float32)
     np.testing.assert_allclose(graph(x), graph._evaluate((x,))[0], 1e-5, 1e-5)
-    # A softmax has an input and an output; r2 lies where the result does, which replaces it.
-    assert graph.profile(x, runs=1).shared_bytes == 2 * -(-x.nbytes // 64) * 64
-    short = Graph([*chain, node(ops.Softmax(1), "r", "y")], {"x": None}, ["y"], graph.constants)
-    short(x)
-    assert short.profile(x, runs=1).shared_bytes == 2 * -(-x.nbytes // 64) * 64
+    # Beside one array there is room for pages between arrays, not for another one.
+    assert x.nbytes <= graph.profile(x, runs=1).shared_bytes < 1.5 * x.nbytes
 
 
 def test_outputs_of_all_kinds(rng):

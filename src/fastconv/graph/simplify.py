@@ -201,9 +201,10 @@ class _Fusion:
         if affine.factor.size not in (1, k) or affine.shift.size not in (1, k):
             return False
         # What overflows in a weight, as a quotient by zero does, need not do so in a result.
-        if not (np.abs(affine.factor) <= _largest_factor(spec.dtype)).all():
+        largest = float(np.finfo(spec.dtype.name).max)
+        if not (np.abs(affine.factor) <= math.sqrt(largest)).all():
             return False
-        if not np.isfinite(affine.shift).all():
+        if not (np.abs(affine.shift) <= largest).all():
             return False
         network = self.network
         factor = np.broadcast_to(affine.factor, k)
@@ -306,11 +307,6 @@ class _Fusion:
 
 def _is_finite(array: Array | None) -> bool:
     return array is not None and bool(np.isfinite(array).all())
-
-
-def _largest_factor(dtype: np.dtype[Any]) -> float:
-    """Return a factor that no weight overflows by, unless its products would by themselves."""
-    return math.sqrt(np.finfo(dtype).max)
 
 
 def _per_channel(numbers: Array, shape: tuple[int, ...], axis: int) -> Array | None:
