@@ -86,7 +86,10 @@ static int64_t count_of(const int64_t size[4])
     return size[0] * size[1] * size[2] * size[3];
 }
 
-static void problem_make(const fc_conv_desc *d)
+/* The residual, which may be the output itself. */
+enum addend { NO_RESIDUAL, APART, IN_PLACE, ADDEND_COUNT };
+
+static void problem_make(const fc_conv_desc *d, enum addend addend)
 {
     const fc_depth *z = &d->depth;
     int64_t od, oh, ow, rest;
@@ -107,8 +110,8 @@ static void problem_make(const fc_conv_desc *d)
     problem.bias = random_elements(d->dtype, d->k);
     problem.residual = random_elements(d->dtype, outputs);
     problem.has_bias = ONE_OF(0, 1, 1) != 0;
-    problem.has_residual = ONE_OF(0, 0, 1) != 0;
-    problem.in_place = ONE_OF(0, 1) != 0;
+    problem.has_residual = addend != NO_RESIDUAL;
+    problem.in_place = addend == IN_PLACE;
     problem.value = malloc((size_t)outputs * sizeof(double));
     problem.bound = malloc((size_t)outputs * sizeof(double));
     problem.magnitude = malloc((size_t)outputs * sizeof(double));
@@ -241,9 +244,9 @@ static void run_level(fc_level level)
     }
 }
 
-static void run_problem(const fc_conv_desc *d)
+static void run_problem(const fc_conv_desc *d, enum addend addend)
 {
-    problem_make(d);
+    problem_make(d, addend);
     each_level(run_level);
     problem_free();
 }
@@ -327,6 +330,21 @@ static fc_conv_desc random_desc(enum form form, fc_dtype dtype)
     return d;
 }
 
+/* A problem of the tables below, padded so that its output has the size of its input. */
+static fc_conv_desc framed(const fc_conv_desc *problem, fc_dtype dtype)
+{
+    fc_conv_desc d = *problem;
+    const int64_t border = d.kh / 2;
+    d.n += !d.n;
+    d.depth = (fc_depth){1, 1, 1, 1, {0, 0}};
+    d.dtype = dtype;
+    for (int axis = 0; axis < 2; axis++) {
+        d.stride[axis] = d.dilation[axis] = 1;
+        d.pad[2 * axis] = d.pad[2 * axis + 1] = border;
+    }
+    return d;
+}
+
 /* Large enough that three threads are worth their while. */
 static const fc_conv_desc large[] = {
     {.c = 16, .h = 29, .w = 30, .k = 35, .cg = 16, .kh = 3, .kw = 3, .groups = 1},
@@ -338,24 +356,37 @@ static const fc_conv_desc large[] = {
     {.n = 9, .c = 700, .h = 2, .w = 3, .k = 180, .cg = 700, .kh = 1, .kw = 1, .groups = 1},
 };
 
+/* Between them all algorithms serve these, with vectors and what is left beside them. */
+static const fc_conv_desc served[] = {
+    {.c = 5, .h = 5, .w = 18, .k = 19, .cg = 5, .kh = 3, .kw = 3, .groups = 1},
+    {.c = 3, .h = 7, .w = 18, .k = 18, .cg = 3, .kh = 5, .kw = 5, .groups = 1},
+    {.c = 17, .h = 3, .w = 13, .k = 19, .cg = 17, .kh = 1, .kw = 1, .groups = 1},
+    {.c = 19, .h = 6, .w = 18, .k = 19, .cg = 1, .kh = 3, .kw = 3, .groups = 19},
+};
+
+/* Every last pass: each activation, with each residual. */
+static void run_last_passes(fc_dtype dtype)
+{
+    for (size_t i = 0; i < sizeof served / sizeof *served; i++)
+        for (int kind = 0; kind < FC_ACTIVATION_COUNT; kind++)
+            for (int addend = 0; addend < ADDEND_COUNT; addend++) {
+                fc_conv_desc d = framed(&served[i], dtype);
+                d.activation = activation_of((fc_activation_kind)kind);
+                run_problem(&d, (enum addend)addend);
+            }
+}
+
 void test_conv(fc_dtype dtype)
 {
+    run_last_passes(dtype);
     for (int i = 0; i < random_problems; i++) {
         const fc_conv_desc d = random_desc((enum form)(i % FORM_COUNT), dtype);
-        run_problem(&d);
+        run_problem(&d, (enum addend)ONE_OF(NO_RESIDUAL, NO_RESIDUAL, APART, IN_PLACE));
     }
     parallel_runs = 0;
     for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
-        fc_conv_desc d = large[i];
-        const int64_t border = d.kh / 2;
-        d.n += !d.n;
-        d.depth = (fc_depth){1, 1, 1, 1, {0, 0}};
-        d.dtype = dtype;
-        for (int axis = 0; axis < 2; axis++) {
-            d.stride[axis] = d.dilation[axis] = 1;
-            d.pad[2 * axis] = d.pad[2 * axis + 1] = border;
-        }
-        run_problem(&d);
+        const fc_conv_desc d = framed(&large[i], dtype);
+        run_problem(&d, (enum addend)ONE_OF(NO_RESIDUAL, APART, IN_PLACE));
     }
     start("%s convolutions in parallel", dtype_name(dtype));
     check(parallel_runs > 0 || !fc_openmp_version(), "none ran so");

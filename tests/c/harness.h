@@ -80,6 +80,7 @@ void test_grad_weight(fc_dtype dtype);
 void test_pool(fc_dtype dtype);
 void test_local(fc_dtype dtype);
 void test_activation(fc_dtype dtype);
+void test_graph(fc_dtype dtype);
 void test_memory(fc_dtype dtype);
 void test_threads(void);
 

@@ -27,6 +27,7 @@ int main(int argc, char **argv)
             test_conv((fc_dtype)dtype);
             test_grad_weight((fc_dtype)dtype);
             test_local((fc_dtype)dtype);
+            test_graph((fc_dtype)dtype);
         }
         test_pool((fc_dtype)dtype);
     }
