@@ -68,6 +68,20 @@ def test_free_batch_and_image(rng, agree):
     np.testing.assert_array_equal(again(samples[1]["x"]), graph(samples[1]["x"]))
 
 
+def test_negative_sizes_are_free(rng):
+    """As PaddlePaddle's exporter writes them."""
+    model = small(rng)
+    for dim, size in zip(
+        model.graph.input[0].type.tensor_type.shape.dim, (-1, 3, -1, -1), strict=True
+    ):
+        dim.dim_value = size
+    graph = load(model)
+    for shape in [(1, 3, 8, 8), (2, 3, 9, 13)]:
+        assert graph(rng.standard_normal(shape).astype(np.float32)).shape == (shape[0], 4)
+    with pytest.raises(ValueError, match=r"input x has shape \(1, 4, 8, 8\), it must be \(any, 3"):
+        graph(np.zeros((1, 4, 8, 8), np.float32))
+
+
 def test_shapes_computed_from_shapes(rng, agree):
     """What exporters write for x.view(x.size(0), -1) and for a resize to the size of another."""
     model = parsed("""
