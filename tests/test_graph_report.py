@@ -138,7 +138,7 @@ def test_a_profile_tells_every_step():
     assert lines[3].split()[:3] == ["conv1", "Conv", "3x6x28x28"]
     assert "█" in lines[3]
     assert lines[-1].startswith("7 steps in ")
-    assert lines[-1].endswith(" MiB of activations")
+    assert lines[-1].endswith(" KiB of activations")
 
 
 def test_profiles_that_are_refused():

@@ -21,7 +21,6 @@ from fastconv.graph.simplify import Network
 
 # Of the shared block and of each array in it: a cache line, and what vectors want.
 ALIGNMENT = 64
-_PAGE = 4096
 SHARED = 0  # the number of the shared block; inputs follow, then outputs
 
 # Operators whose steps take and make contiguous arrays alone.
@@ -193,15 +192,11 @@ class Memory:
         placed: list[tuple[int, int, str]] = []  # begin, end, value
         # Large arrays first, each at the lowest place that is free during its life.
         for key in sorted(born, key=lambda key: (-self._bytes(key), born[key])):
-            # A load that follows a store to an address equal in its last 12 bits waits for it, so
-            # that what a step reads and what it writes lie half a page apart: local response
-            # normalisation took 3.5 times as long without it.
-            phase = born[key] % 2 * (_PAGE // 2)
-            size, begin = self._bytes(key), phase
+            size, begin = self._bytes(key), 0
             for low, high, other in placed:
                 alive = born[other] <= dead[key] and born[key] <= dead[other]
                 if alive and begin < high and low < begin + size:
-                    begin = -(-(high - phase) // _PAGE) * _PAGE + phase
+                    begin = high
             placed.append((begin, begin + size, key))
             placed.sort()
             self.homes[key] = Home.whole(SHARED, begin, self._specs[key])

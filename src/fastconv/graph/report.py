@@ -124,8 +124,9 @@ class Profile(NamedTuple):
                     "█" * bar or "▏",
                 )
             )
-        total = f"{1e3 * self.seconds:.3f} ms, {sum(s.flops for s in self.steps) * 1e-9:.2f} GFLOP"
-        memory = f"{self.shared_bytes / 2**20:.1f} MiB of activations"
+        mega = sum(step.flops for step in self.steps) * 1e-6
+        total = f"{1e3 * self.seconds:.3f} ms, {mega:,.1f} million operations"
+        memory = f"{self.shared_bytes / 2**10:,.0f} KiB of activations"
         return (
             f"{self.name}: median of {self.runs} runs\n\n{_table(rows, left=4, last_left=True)}\n\n"
             f"{len(self.steps)} steps in {total}, {memory}"

@@ -211,7 +211,11 @@ class _Fusion:
 
         def new_weight() -> Array:
             columns = factor.reshape(-1, *(1,) * (len(spec.shape) - 1))
-            return np.asarray((network.constant(old) * columns).astype(spec.dtype))
+            result: Array = np.empty(spec.shape, spec.dtype)
+            # In float64, rounded once, and without a float64 array of all weights.
+            before = np.asarray(network.constant(old))
+            np.multiply(before, columns, out=result, casting="same_kind")
+            return result
 
         def new_bias() -> Array:
             before = 0.0 if not bias else np.asarray(network.constant(bias), np.float64)
