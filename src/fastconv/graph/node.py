@@ -122,6 +122,11 @@ class Operator:
         """What people call it."""
         return type(self).__name__
 
+    @property
+    def pure(self) -> bool:
+        """Whether equal inputs give equal results, so that those of constants are constant."""
+        return True
+
     def evaluate(self, *inputs: Array | None) -> tuple[Array, ...]:
         """Compute on arrays.
 

@@ -85,7 +85,7 @@ def inferred(node: Node, specs: Mapping[str, Spec], guessed: set[str]) -> tuple[
     `guessed` collects the values whose shapes depend on what some function makes of zeros.
     """
     known = [specs[key] if key else None for key in node.inputs]
-    if all(spec is None or spec.value is not None for spec in known):
+    if node.operator.pure and all(spec is None or spec.value is not None for spec in known):
         values = [None if spec is None else spec.value for spec in known]
         return tuple(map(Spec.of, evaluate_node(node, values)))
     if not isinstance(node.operator, Function) and guessed.isdisjoint(node.inputs):
