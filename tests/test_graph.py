@@ -539,3 +539,31 @@ def test_what_shares_no_memory_is_evaluated(x):
     turn = ops.Function("turn", lambda x: x[::-1])
     graph = Graph([Node(turn, ("x",), ("y",), "f")], {"x": None}, ["y"], {})
     assert graph(x).tolist() == x[::-1].tolist()
+
+
+@pytest.mark.parametrize("order", ["a s", "s a"])
+def test_a_value_times_its_sigmoid_is_silu(order, rng):
+    nodes = [conv("x", "a"), node(ops.Activation("sigmoid"), "a", "s"), node(ops.Mul(), order, "y")]
+    graph = graph_of(nodes, "y", rng)
+    x = image(rng)
+    np.testing.assert_allclose(graph(x), graph._evaluate((x,))[0], 1e-5, 1e-5)
+    assert len(graph.profile(x, runs=1).steps) == 1
+
+
+def test_a_gate_that_others_read_stays(rng):
+    nodes = [conv("x", "a"), node(ops.Activation("sigmoid"), "a", "s"), node(ops.Mul(), "a s", "y")]
+    graph = graph_of(nodes, "y s", rng)
+    x = image(rng)
+    for got, wanted in zip(graph(x), graph._evaluate((x,)), strict=True):
+        np.testing.assert_allclose(got, wanted, 1e-5, 1e-5)
+
+
+def test_parameters_that_constants_are_made_of_count_where_they_are_used(rng):
+    nodes = [
+        node(ops.Transpose((1, 0)), "m", "turned"),
+        node(ops.Flatten(), "x", "f"),
+        node(ops.Dense(), "f turned", "y"),
+    ]
+    weight = rng.standard_normal((4 * 5 * 6, 7)).astype(np.float32)
+    graph = Graph(nodes, {"x": None}, ["y"], {"m": weight})
+    assert graph.summary((1, 4, 5, 6)).parameters == graph.parameters == weight.size

@@ -18,17 +18,17 @@ from fastconv._core import BLOCKS, FAST_AXES, ConvPlan, GraphBase, Packed, Steps
 from fastconv._plans import layer_of, plan_for
 from fastconv.graph.cache import Cache
 from fastconv.graph.memory import SHARED, Home, Memory, Place, aligned_block
-from fastconv.graph.node import Node, Shape, Spec, evaluate_node, named_errors
+from fastconv.graph.node import DynamicShapeError, Node, Shape, Spec, evaluate_node, named_errors
 from fastconv.graph.operators.convolution import Conv, Dense
 from fastconv.graph.operators.elementwise import Activation, LocalResponseNorm
 from fastconv.graph.operators.pooling import Pool
-from fastconv.graph.operators.shaping import Concat, DynamicShapeError, View
+from fastconv.graph.operators.shaping import Concat, View
 from fastconv.graph.simplify import Network, fuse, settle
 from fastconv.linear import dense_plan, dots_serve
 from fastconv.norm import response_of, response_served
 
 # Of the dtypes that a place in memory can have: all but objects, dates and texts.
-_KINDS = "biufc"
+_PLACEABLE = "biufc"
 
 
 class Step(NamedTuple):
@@ -50,7 +50,21 @@ class Stretch(Protocol):
         """Run it and return the seconds of each step."""
 
 
-class Call:
+class _Timed:
+    """One step of Python."""
+
+    def run(self, blocks: list[Array]) -> None:
+        """Run it."""
+        raise NotImplementedError
+
+    def profile(self, blocks: list[Array]) -> list[float]:
+        """Run it and return the seconds that it took."""
+        start = perf_counter()
+        self.run(blocks)
+        return [perf_counter() - start]
+
+
+class Call(_Timed):
     """A node that Python computes."""
 
     def __init__(self, node: Node, network: Network, homes: Mapping[str, Home]) -> None:
@@ -74,14 +88,8 @@ class Call:
                 raise DynamicShapeError(f"{self._node}: its shape depends on data")
             np.copyto(home.view(blocks), result)
 
-    def profile(self, blocks: list[Array]) -> list[float]:
-        """Run it and return the seconds that it took."""
-        start = perf_counter()
-        self.run(blocks)
-        return [perf_counter() - start]
 
-
-class Join:
+class Join(_Timed):
     """The parts of a concatenation that could not be written where they belong."""
 
     def __init__(self, parts: list[tuple[Home | Array, Home]]) -> None:
@@ -92,12 +100,6 @@ class Join:
         for source, target in self._parts:
             part = source.view(blocks) if isinstance(source, Home) else source
             np.copyto(target.view(blocks), part)
-
-    def profile(self, blocks: list[Array]) -> list[float]:
-        """Run it and return the seconds that it took."""
-        start = perf_counter()
-        self.run(blocks)
-        return [perf_counter() - start]
 
 
 class Compiled:
@@ -186,7 +188,7 @@ def compile_graph(
     """
     network = fuse(settle(nodes, inputs, outputs, constants), cache)
     for key, spec in network.specs.items():
-        if spec.value is None and spec.dtype.kind not in _KINDS:
+        if spec.value is None and spec.dtype.kind not in _PLACEABLE:
             raise DynamicShapeError(f"{key} has dtype {spec.dtype}, which shares no memory")
     memory = Memory(network, tuple(inputs))
     blocks = 1 + len(inputs) + len(memory.results)

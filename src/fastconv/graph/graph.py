@@ -21,9 +21,15 @@ from fastconv._arguments import Array
 from fastconv._core import GraphBase
 from fastconv.graph.cache import Cache
 from fastconv.graph.compile import Compiled, compile_graph
-from fastconv.graph.node import Node, Operator, Spec, evaluate_node
-from fastconv.graph.operators.shaping import DynamicShapeError
-from fastconv.graph.report import Profile, Summary, profile_of, statistics_of, summary_of
+from fastconv.graph.node import DynamicShapeError, Node, Operator, Spec, evaluate_node
+from fastconv.graph.report import (
+    Profile,
+    Summary,
+    is_parameter,
+    profile_of,
+    statistics_of,
+    summary_of,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -126,7 +132,7 @@ class Graph(GraphBase):
         return sum(
             array.size
             for key, array in self.constants.items()
-            if array.dtype.kind == "f" and key not in statistics
+            if is_parameter(array) and key not in statistics
         )
 
     def _general(self, args: tuple[ArrayLike, ...], named: Mapping[str, ArrayLike]) -> Any:
@@ -188,8 +194,9 @@ class Graph(GraphBase):
                     self._compiled[key] = None
             else:
                 if key != self._published:
-                    compiled.publish(self, key)
-                    self._published = key
+                    with self._lock:
+                        compiled.publish(self, key)
+                        self._published = key
                 return results
         return self._evaluate(arrays)
 

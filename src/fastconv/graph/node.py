@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from math import prod
 from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -16,6 +15,10 @@ from fastconv._arguments import Array
 
 Shape: TypeAlias = tuple[int, ...]
 _Result = TypeVar("_Result")
+
+
+class DynamicShapeError(Exception):
+    """A shape depends on data: the graph has to be evaluated node by node."""
 
 
 class Spec(NamedTuple):
@@ -305,8 +308,3 @@ def given(spec: Spec | None) -> Spec:
     if spec is None:
         raise ValueError("an input is missing that is not optional")
     return spec
-
-
-def elements(shape: Shape) -> int:
-    """Return the number of elements of a shape."""
-    return prod(shape)

@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from fastconv.graph.compile import Compiled
 
 _BAR = 24  # characters of the longest bar
-_KINDS = "f"  # of the constants that count as parameters
 
 
-class Layer(NamedTuple):
+class SummaryRow(NamedTuple):
     """One node of a summary."""
 
     name: str
@@ -42,7 +41,7 @@ class Summary(NamedTuple):
 
     name: str
     inputs: dict[str, Shape]
-    layers: tuple[Layer, ...]
+    layers: tuple[SummaryRow, ...]
 
     @property
     def parameters(self) -> int:
@@ -181,6 +180,8 @@ def summary_of(
     specs: Specs = {key: Spec.of(array) for key, array in constants.items()} | dict(inputs)
     fields = {key: _Field.of_input(spec) for key, spec in inputs.items()}
     statistics = statistics_of(nodes)
+    # The constants that a value comes from, which count where it is first used.
+    origins = {key: {key} for key in constants}
     counted: set[str] = set()
     guessed: set[str] = set()
     layers = []
@@ -191,21 +192,28 @@ def summary_of(
         seen = [fields[key] for key in node.inputs if key in fields]
         field = _Field.through(seen, node, known)
         fields.update((key, field) for key in node.outputs)
-        own = {key for key in node.inputs if key in constants} - counted - statistics
-        counted |= own
+        own = set().union(*(origins.get(key, ()) for key in node.inputs))
         if not any(spec.value is None for spec in results):
+            origins.update((key, own) for key in node.outputs)
             continue
+        own -= counted | statistics
+        counted |= own
         layers.append(
-            Layer(
+            SummaryRow(
                 node.name or node.outputs[0],
                 node.operator.label,
                 results[0].shape,
-                sum(constants[key].size for key in own if constants[key].dtype.kind in _KINDS),
+                sum(constants[key].size for key in own if is_parameter(constants[key])),
                 node.operator.macs(known, results),
                 field.size,
             )
         )
     return Summary(name, {key: spec.shape for key, spec in inputs.items()}, tuple(layers))
+
+
+def is_parameter(array: Array) -> bool:
+    """Whether a constant counts as parameters, unless it holds statistics."""
+    return array.dtype.kind == "f"
 
 
 def statistics_of(nodes: Sequence[Node]) -> set[str]:
@@ -217,7 +225,7 @@ def statistics_of(nodes: Sequence[Node]) -> set[str]:
 
 def profile_of(name: str, compiled: Compiled, inputs: Sequence[Array], runs: int) -> Profile:
     """Return the median times of a compiled graph's steps."""
-    from statistics import median
+    from statistics import median  # slow to import, and few programs profile
 
     compiled.run(inputs)
     rounds = [compiled.profile(inputs) for _ in range(runs)]

@@ -16,10 +16,10 @@ import numpy as np
 
 from fastconv._arguments import FLOATS, Array
 from fastconv.graph.cache import Cache, Sources
-from fastconv.graph.node import Node, Spec, evaluate_node, infer_node
+from fastconv.graph.node import DynamicShapeError, Node, Spec, evaluate_node, infer_node
 from fastconv.graph.operators.convolution import Conv, Dense, MatMul
 from fastconv.graph.operators.elementwise import Activation, Add, BatchNorm, Div, Mul, Sub
-from fastconv.graph.operators.shaping import DynamicShapeError, Function, Identity
+from fastconv.graph.operators.shaping import Function, Identity
 
 Specs: TypeAlias = dict[str, Spec]
 
@@ -136,7 +136,11 @@ class _Fusion:
     def run(self) -> Network:
         for node in self.network.nodes:
             fused = (
-                self.product(node) or self.scaled(node) or self.added(node) or self.activated(node)
+                self.product(node)
+                or self.gated(node)
+                or self.scaled(node)
+                or self.added(node)
+                or self.activated(node)
             )
             if not fused:
                 self.nodes[next(filter(None, node.outputs))] = node
@@ -303,14 +307,30 @@ class _Fusion:
         self.take(maker, node, operator=replace(maker.operator, activation=node.operator.form))  # type: ignore[type-var]
         return True
 
+    def gated(self, node: Node) -> bool:
+        """Make SiLU of a value times its sigmoid, which is how exporters write it."""
+        if not isinstance(node.operator, Mul):
+            return False
+        for x, gate in (node.inputs, node.inputs[::-1]):
+            maker = self.nodes.get(gate)
+            if (
+                maker is not None
+                and maker.operator == Activation("sigmoid")
+                and maker.inputs[0] == x
+                and self.uses[gate] == 1
+            ):
+                del self.nodes[gate]
+                self.uses[x] -= 1
+                silu = node._replace(operator=Activation("silu"), inputs=(x,))
+                if not self.activated(silu):
+                    self.nodes[node.outputs[0]] = silu
+                return True
+        return False
+
     def take(self, maker: Node, node: Node, **changes: Any) -> None:
         """Let `maker` do what `node` did, in its place."""
         del self.nodes[maker.outputs[0]]
         self.nodes[node.outputs[0]] = maker._replace(outputs=node.outputs, **changes)
-
-
-def _is_finite(array: Array | None) -> bool:
-    return array is not None and bool(np.isfinite(array).all())
 
 
 def _per_channel(numbers: Array, shape: tuple[int, ...], axis: int) -> Array | None:

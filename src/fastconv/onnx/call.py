@@ -16,7 +16,7 @@ import numpy as np
 from fastconv._arguments import FLOATS, Array
 from fastconv.graph import Node, Operator, Spec
 from fastconv.graph import operators as ops
-from fastconv.graph.operators.shaping import DynamicShapeError
+from fastconv.graph.node import DynamicShapeError
 
 Dtype: TypeAlias = np.dtype[Any]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from fastconv._arguments import Activation as Form
 from fastconv._arguments import Array, Padding, Pair
 from fastconv._plans import Layer, layer_of, out_shape
 from fastconv.conv import conv1d, conv2d, conv3d
-from fastconv.graph.node import Operator, Shape, Spec, Window, elements, given
+from fastconv.graph.node import Operator, Shape, Spec, Window, given
 from fastconv.linear import linear
 from fastconv.shapes import same_padding
 from fastconv.transposed import conv_transpose1d, conv_transpose2d, conv_transpose3d
@@ -136,7 +137,7 @@ class Conv(Operator):
     def macs(self, inputs: tuple[Spec | None, ...], outputs: tuple[Spec, ...]) -> int:
         """Return one for each output and element of its filter."""
         _, weight = _both(inputs)
-        return elements(outputs[0].shape) * elements(weight.shape[1:])
+        return prod(outputs[0].shape) * prod(weight.shape[1:])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +175,7 @@ class ConvTranspose(Operator):
     def macs(self, inputs: tuple[Spec | None, ...], outputs: tuple[Spec, ...]) -> int:
         """Return one for each input and element of its filter."""
         x, weight = _both(inputs)
-        return elements(x.shape) * elements(weight.shape[1:])
+        return prod(x.shape) * prod(weight.shape[1:])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +218,7 @@ class Dense(Operator):
     def macs(self, inputs: tuple[Spec | None, ...], outputs: tuple[Spec, ...]) -> int:
         """Return one for each output and input feature."""
         x, _ = _both(inputs)
-        return elements(outputs[0].shape) * x.shape[-1]
+        return prod(outputs[0].shape) * x.shape[-1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,7 +250,7 @@ class MatMul(Operator):
     def macs(self, inputs: tuple[Spec | None, ...], outputs: tuple[Spec, ...]) -> int:
         """Return one for each output and element of a row."""
         a, _ = _both(inputs)
-        return elements(outputs[0].shape) * (a.shape[-1] if a.shape else 1)
+        return prod(outputs[0].shape) * (a.shape[-1] if a.shape else 1)
 
 
 def _check_image(shape: Shape, weight_shape: Shape) -> None:

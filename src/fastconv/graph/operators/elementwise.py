@@ -196,6 +196,7 @@ class Binary(Operator):
         return (Spec(np.broadcast_shapes(a.shape, b.shape), self.ufunc.resolve_dtypes(dtypes)[-1]),)
 
 
+@dataclass(frozen=True)
 class Add(Binary):
     """The sum of two arrays, by NumPy's rules of broadcasting and dtypes.
 
@@ -212,6 +213,7 @@ class Add(Binary):
     ufunc = np.add
 
 
+@dataclass(frozen=True)
 class Sub(Binary):
     """The difference of two arrays, by NumPy's rules of broadcasting and dtypes.
 
@@ -226,6 +228,7 @@ class Sub(Binary):
     ufunc = np.subtract
 
 
+@dataclass(frozen=True)
 class Mul(Binary):
     """The product of two arrays, by NumPy's rules of broadcasting and dtypes.
 
@@ -240,6 +243,7 @@ class Mul(Binary):
     ufunc = np.multiply
 
 
+@dataclass(frozen=True)
 class Div(Binary):
     """The quotient of two arrays, by NumPy's rules of broadcasting and dtypes.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import TypeAlias, cast
 
 import numpy as np
 
 from fastconv._arguments import Array
-from fastconv.graph.node import Operator, Spec, elements, given
+from fastconv.graph.node import DynamicShapeError, Operator, Spec, given
 from fastconv.graph.node import Shape as Sizes
 
 
@@ -115,7 +116,7 @@ class Flatten(View):
         if not -len(x) <= self.axis <= len(x):
             raise ValueError(f"axis {self.axis} does not fit the shape {x}")
         at = self.axis + len(x) if self.axis < 0 else self.axis
-        return elements(x[:at]), elements(x[at:])
+        return prod(x[:at]), prod(x[at:])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,15 +154,11 @@ class Reshape(View):
         if sizes.count(-1) > 1 or min(sizes, default=0) < -1:
             raise ValueError(f"shape {sizes} must hold sizes and at most one -1")
         if -1 in sizes:
-            rest = -elements(tuple(sizes))
-            sizes[sizes.index(-1)] = elements(x.shape) // rest if rest else 0
-        if elements(tuple(sizes)) != elements(x.shape):
+            rest = -prod(tuple(sizes))
+            sizes[sizes.index(-1)] = prod(x.shape) // rest if rest else 0
+        if prod(tuple(sizes)) != prod(x.shape):
             raise ValueError(f"x of shape {x.shape} does not fit into shape {form.value.tolist()}")
         return tuple(sizes)
-
-
-class DynamicShapeError(Exception):
-    """A shape depends on data: the graph has to be evaluated node by node."""
 
 
 @dataclass(frozen=True)

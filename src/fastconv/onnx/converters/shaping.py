@@ -11,8 +11,8 @@ import numpy as np
 from fastconv._arguments import Array
 from fastconv.graph import Operator, Spec
 from fastconv.graph import operators as ops
-from fastconv.graph.node import given
-from fastconv.graph.operators.shaping import DynamicShapeError, View
+from fastconv.graph.node import DynamicShapeError, given
+from fastconv.graph.operators.shaping import View
 from fastconv.onnx.call import Call, Converter, Function
 
 
