@@ -567,3 +567,29 @@ def test_parameters_that_constants_are_made_of_count_where_they_are_used(rng):
     weight = rng.standard_normal((4 * 5 * 6, 7)).astype(np.float32)
     graph = Graph(nodes, {"x": None}, ["y"], {"m": weight})
     assert graph.summary((1, 4, 5, 6)).parameters == graph.parameters == weight.size
+
+
+def test_what_comes_before_a_shape_that_depends_on_data_is_compiled(rng):
+    """Only the rest is evaluated node by node, and outputs may come of both parts."""
+    calls = []
+
+    def positive(y):
+        calls.append(y)
+        return y[y > 0]
+
+    nodes = [
+        conv("x", "a"),
+        relu("a", "r"),
+        node(ops.Function("positive", positive), "r", "p"),
+        node(ops.Add(), "p p", "twice"),
+        node(ops.Mul(), "r r", "square"),
+    ]
+    graph = graph_of(nodes, "twice r square", rng)
+    for size in (9, 9, 12):
+        x = rng.standard_normal((2, 3, size, size)).astype(np.float32)
+        for got, wanted in zip(graph(x), graph._evaluate((x,)), strict=True):
+            np.testing.assert_allclose(got, wanted, 1e-5, 1e-5)
+    (head,) = filter(None, graph._heads.values())
+    assert len(head.nodes) == 2
+    assert len(head.profile(x, runs=1).steps) == 1
+    assert calls

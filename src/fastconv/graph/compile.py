@@ -85,7 +85,9 @@ class Call(_Timed):
             if home is None:
                 continue
             if result.shape != home.shape or result.dtype != home.dtype:
-                raise DynamicShapeError(f"{self._node}: its shape depends on data")
+                error = DynamicShapeError(f"{self._node}: its shape depends on data")
+                error.value = next(filter(None, self._node.outputs))
+                raise error
             np.copyto(home.view(blocks), result)
 
 

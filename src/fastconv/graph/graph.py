@@ -116,7 +116,8 @@ class Graph(GraphBase):
         self._begin()
 
     def _begin(self) -> None:
-        self._compiled: OrderedDict[tuple[Any, ...], Compiled | None] = OrderedDict()
+        self._compiled: OrderedDict[tuple[Any, ...], Compiled | _Partly] = OrderedDict()
+        self._heads: dict[int, Graph | None] = {}
         self._cache = Cache()
         self._renew_lock()
         self._published: tuple[Any, ...] | None = None  # the shapes that the fast path serves
@@ -186,19 +187,17 @@ class Graph(GraphBase):
         arrays = self._checked(inputs)
         key = tuple((array.shape, array.dtype) for array in arrays)
         compiled = self._compile(key)
-        if compiled is not None:
-            try:
-                results = compiled.run(arrays)
-            except DynamicShapeError:
-                with self._lock:
-                    self._compiled[key] = None
-            else:
-                if key != self._published:
-                    with self._lock:
-                        compiled.publish(self, key)
-                        self._published = key
-                return results
-        return self._evaluate(arrays)
+        try:
+            results = compiled.run(arrays)
+        except DynamicShapeError as error:
+            with self._lock:
+                self._compiled[key] = partly = self._partly(error)
+            return partly.run(arrays)
+        if isinstance(compiled, Compiled) and key != self._published:
+            with self._lock:
+                compiled.publish(self, key)
+                self._published = key
+        return results
 
     def _checked(self, inputs: Mapping[str, ArrayLike]) -> tuple[Array, ...]:
         """Return the inputs as arrays in the order of their names."""
@@ -218,18 +217,17 @@ class Graph(GraphBase):
             arrays.append(array)
         return tuple(arrays)
 
-    def _compile(self, key: tuple[Any, ...]) -> Compiled | None:
+    def _compile(self, key: tuple[Any, ...]) -> Compiled | _Partly:
         with self._lock:
             if key not in self._compiled:
                 specs = (Spec(shape, dtype) for shape, dtype in key)
                 named = dict(zip(self.input_names, specs, strict=True))
                 try:
-                    compiled = compile_graph(
+                    self._compiled[key] = compile_graph(
                         self.nodes, named, self.output_names, self.constants, self._cache
                     )
-                except DynamicShapeError:
-                    compiled = None
-                self._compiled[key] = compiled
+                except DynamicShapeError as error:
+                    self._compiled[key] = self._partly(error)
                 while len(self._compiled) > _SHAPES:
                     self._compiled.popitem(last=False)
             self._compiled.move_to_end(key)
@@ -237,13 +235,26 @@ class Graph(GraphBase):
 
     def _evaluate(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
         """Compute node by node: what is right whatever the data."""
-        values: dict[str, Array | None] = {"": None, **self.constants}
-        values.update(zip(self.input_names, arrays, strict=True))
-        for node in self.nodes:
-            results = evaluate_node(node, [values[key] for key in node.inputs])
-            values.update(zip(node.outputs, results, strict=False))
-            values[""] = None
-        return tuple(np.array(values[key], order="C") for key in self.output_names)
+        return _Partly(self, 0).run(arrays)
+
+    def _partly(self, error: DynamicShapeError) -> _Partly:
+        """Return what serves inputs for which a shape depends on data."""
+        makers = (i for i, node in enumerate(self.nodes) if error.value in node.outputs)
+        return _Partly(self, next(makers, 0) if error.value else 0)
+
+    def _head(self, count: int) -> Graph | None:
+        """Return the first nodes as a graph of what the others need, if they need anything."""
+        if count not in self._heads:
+            before, rest = self.nodes[:count], self.nodes[count:]
+            made = {key for node in before for key in filter(None, node.outputs)}
+            wanted = [key for node in rest for key in node.inputs] + [*self.output_names]
+            outputs = dict.fromkeys(key for key in wanted if key in made)
+            inputs = dict.fromkeys(self.input_names)
+            head = Graph(before, inputs, outputs, self.constants, self.name) if outputs else None
+            if head is not None:
+                head._cache = self._cache
+            self._heads[count] = head
+        return self._heads[count]
 
     def summary(self, *shapes: Sequence[int]) -> Summary:
         """Tell each layer's output shape, parameters, multiply-adds and receptive field.
@@ -317,7 +328,7 @@ class Graph(GraphBase):
         runs = _arguments.positive("runs", runs)
         arrays = self._checked(self._named(inputs, {}))
         compiled = self._compile(tuple((array.shape, array.dtype) for array in arrays))
-        if compiled is None:
+        if not isinstance(compiled, Compiled):
             raise self._dynamic()
         try:
             return profile_of(self.name, compiled, arrays, runs)
@@ -353,12 +364,35 @@ class Graph(GraphBase):
 
     def __getstate__(self) -> dict[str, Any]:
         # What is compiled belongs to one process and one CPU.
-        hidden = ("_compiled", "_cache", "_lock", "_published")
+        hidden = ("_compiled", "_cache", "_heads", "_lock", "_published")
         return {key: value for key, value in vars(self).items() if key not in hidden}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._begin()
+
+
+class _Partly:
+    """A graph that is evaluated node by node, but for its first nodes, which are a graph."""
+
+    def __init__(self, graph: Graph, count: int) -> None:
+        self._head = graph._head(count)
+        self._rest = graph.nodes[count:]
+        self._inputs = graph.input_names
+        self._outputs = graph.output_names
+        self._constants = graph.constants
+
+    def run(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
+        """Return new arrays of outputs."""
+        inputs = dict(zip(self._inputs, arrays, strict=True))
+        values: dict[str, Array | None] = {"": None, **self._constants, **inputs}
+        if self._head is not None:
+            values.update(self._head.run(inputs))
+        for node in self._rest:
+            results = evaluate_node(node, [values[key] for key in node.inputs])
+            values.update(zip(node.outputs, results, strict=False))
+            values[""] = None
+        return tuple(np.array(values[key], order="C") for key in self._outputs)
 
 
 # The thread that compiled a graph does not live on in a forked child.

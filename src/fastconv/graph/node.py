@@ -18,7 +18,10 @@ _Result = TypeVar("_Result")
 
 
 class DynamicShapeError(Exception):
-    """A shape depends on data: the graph has to be evaluated node by node."""
+    """A shape depends on data: from there on, the graph has to be evaluated node by node."""
+
+    #: The value that it is a shape of, "" if no compiled step can come before.
+    value = ""
 
 
 class Spec(NamedTuple):

@@ -71,7 +71,11 @@ def settle(
         if isinstance(node.operator, Identity):
             same[node.outputs[0]] = node.inputs[0]
             continue
-        results = inferred(node, specs, guessed)
+        try:
+            results = inferred(node, specs, guessed)
+        except DynamicShapeError as error:
+            error.value = next(filter(None, node.outputs))
+            raise
         specs.update(zip(node.outputs, results, strict=False))
         if any(spec.value is None for spec in results):
             kept.append(node)
