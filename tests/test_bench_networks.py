@@ -21,7 +21,7 @@ from fastconv.bench.data import Variant
 from fastconv.bench.engines import ENGINES, NETWORKS, PEERS, chosen
 from fastconv.bench.memory import peak_bytes
 from fastconv.bench.network_cases import TOLERANCE, network_cases
-from fastconv.bench.network_files import NetworkFiles, Written
+from fastconv.bench.network_files import NetworkFiles, Written, write
 from fastconv.bench.network_session import difference, measure_network
 from fastconv.bench.networks_summary import largest_memory, means, network_rules
 from fastconv.bench.networks_text import network_lines
@@ -55,6 +55,17 @@ def test_lenet_is_made_and_read_again(tmp_path):
     np.savez(path, **graph.constants)
     assert np.array_equal(case.graph(path)(case.input()), graph(case.input()))
     assert any(isinstance(node.operator, ops.AvgPool) for node in graph.nodes)
+
+
+def test_what_is_written_of_a_network(tmp_path):
+    case, files = network_cases([2])[0], NetworkFiles(tmp_path)
+    written = write(case, files, ())
+    graph = case.graph()
+    with np.load(files.weights, allow_pickle=False) as weights:
+        assert set(weights) == set(graph.constants)
+    assert list(tmp_path.iterdir()) == [files.weights]
+    assert (written.parameters, written.macs) == (61_706, 2 * 416_520)
+    assert difference(graph(case.input()), [written.answer]) < 1e-6
 
 
 @pytest.mark.slow

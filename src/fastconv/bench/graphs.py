@@ -17,6 +17,7 @@ from fastconv.bench.data import Arrays
 from fastconv.bench.layers import Case, ConvLayer, Shape, Window
 from fastconv.graph import Graph, Node, Operator, Spec
 from fastconv.graph import operators as ops
+from fastconv.graph.simplify import inferred
 
 
 def graph_of(case: Case, arrays: Arrays) -> Graph:
@@ -51,9 +52,9 @@ def specs_of(graph: Graph, shape: Shape) -> dict[str, Spec]:
     (x,) = graph.input_names
     specs = {name: Spec.of(array) for name, array in graph.constants.items()}
     specs[x] = Spec(shape, np.dtype(np.float32))
+    guessed: set[str] = set()
     for node in graph.nodes:
-        found = node.operator.infer(*(specs.get(name) for name in node.inputs))
-        specs.update(zip(node.outputs, found, strict=False))
+        specs.update(zip(node.outputs, inferred(node, specs, guessed), strict=False))
     return specs
 
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastconv.bench.export_ncnn import to_ncnn
 from fastconv.bench.export_onnx import to_onnx
-from fastconv.bench.graphs import reference_output, specs_of
+from fastconv.bench.graphs import reference_output
 from fastconv.bench.network_cases import NetworkCase
-from fastconv.graph import Graph, Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +50,14 @@ class Written(NamedTuple):
 def write(case: NetworkCase, files: NetworkFiles, packages: Collection[str]) -> Written:
     """Make a network, and write it for fastconv, PyTorch and those packages that are named."""
     graph = case.graph()
-    np.savez(files.weights, allow_pickle=False, **graph.constants)
+    # Of Any: stubs take one of them for the option `allow_pickle`, which NumPy 2.0 has not.
+    constants: dict[str, Any] = graph.constants
+    np.savez(files.weights, **constants)
     if "onnx" in packages:
         files.onnx.write_bytes(to_onnx(graph, case.shape).SerializeToString())
     if "ncnn" in packages:
         text, weights = files.ncnn
         with weights.open("wb") as file:
             text.write_text(to_ncnn(graph, case.shape, file), encoding="utf-8")
-    macs = _macs(graph, specs_of(graph, case.shape))
+    macs = graph.summary(case.shape).macs
     return Written(graph.parameters, macs, reference_output(graph, case.input()))
-
-
-def _macs(graph: Graph, specs: dict[str, Spec]) -> int:
-    """Multiply-adds of one call."""
-    return sum(
-        node.operator.macs(
-            tuple(specs.get(name) for name in node.inputs),
-            tuple(specs[name] for name in node.outputs),
-        )
-        for node in graph.nodes
-    )
