@@ -245,13 +245,13 @@ def test_torch_passes_the_check(skip):
 # ---- report
 
 
-def report_of(torch_ms):
-    """A report in which fastconv takes 2 ms for each case, and PyTorch what is told, if so."""
+def report_of(torch_ms, our_ms=2.0):
+    """A report in which fastconv takes as long for each case, and PyTorch what is told, if so."""
     report = Report(facts={"options": {"operators": True}}, copies=[10.0], reads=[20.0])
     for name, ms in torch_ms.items():
         (case,) = [case for case in OPERATOR_CASES if case.id == name]
         result = CaseResult.of(case)
-        ours = Measurement("fastconv", 1, "float32", False, rounds=[2e-3], peaks=[100.0])
+        ours = Measurement("fastconv", 1, "float32", False, rounds=[our_ms / 1e3], peaks=[100.0])
         result.measurements = [ours]
         if ms:
             result.measurements.append(Measurement("torch", 1, "float32", False, rounds=[ms / 1e3]))
@@ -289,6 +289,28 @@ def test_shares_refer_to_the_bandwidth_that_suits():
     assert columns["share of"] == f"{row.read_share:.0%} read"
     assert columns["torch ms"] == columns["ratio"] == ""
     assert not [line for line in shown(report) if "PyTorch" in line]
+
+
+STREAMED = [f"linear/{name}" for name in ("vgg16.fc6", "alexnet.fc6", "alexnet.fc7", "alexnet.fc8")]
+OTHERS = ["linear/alexnet.fc7.n4", "linear/resnet50.fc", "conv1d/00"]
+
+
+def rule_of_reading(names, our_ms):
+    (line,) = [line for line in shown(report_of(dict.fromkeys(names), our_ms)) if ">= 0.85" in line]
+    return line.strip()
+
+
+def test_dense_layers_of_one_image_are_judged_by_reading():
+    """A millisecond reads 20 MB; the smallest, AlexNet's last, has 16.4 MB."""
+    line = rule_of_reading(STREAMED + OTHERS, 0.9)
+    assert line.startswith("held ")
+    assert line.endswith(", worst 0.91 (linear/alexnet.fc8), 4 cases")
+    line = rule_of_reading(STREAMED + OTHERS, 1.0)
+    assert line.startswith("MISSED ")
+    assert line.endswith(", 4 cases; 1 break it: linear/alexnet.fc8 0.82")
+    line = rule_of_reading(OTHERS, 0.9)
+    assert line.startswith("- ")
+    assert line.endswith(": not measured")
 
 
 def test_lines_have_a_hundred_columns():

@@ -26,6 +26,7 @@ TORCH_TIMES = 2.2
 RANDOM_TIMES = 1.3
 WINDOW_COPY_SHARE = 0.8
 OVERLAP_COPY_SHARE = 0.6
+DENSE_READ_SHARE = 0.85
 
 STREAMED_BYTES = 1e6
 """Input and output of a pooling that count as beyond the caches: more than the L2 of a core holds
@@ -60,6 +61,11 @@ def summarise(report: Report) -> list[Rule]:
     ]
     found = comparisons(report)
     return rules + _against_peers(found) if found else rules
+
+
+def operator_rules(report: Report) -> list[Rule]:
+    """Every rule of a run of operators."""
+    return [_streamed(report)]
 
 
 def _plain_rows(report: Report) -> list[Row]:
@@ -209,6 +215,21 @@ def _copy_share(
             and choose(row.result.geometry)
         ],
         lambda share: share >= least,
+        "{:.2f}".format,
+    )
+
+
+def _streamed(report: Report) -> Rule:
+    """Of one thread, whose bandwidth is what is measured."""
+    return judge(
+        f"dense layers of AlexNet and VGG, n1, one thread: >= {DENSE_READ_SHARE} of read bandwidth",
+        [
+            (row.result.id, row.read_share)
+            for row in _plain_rows(report)
+            if row.result.id.startswith(("linear/alexnet", "linear/vgg"))
+            and row.result.geometry["n"] == 1
+        ],
+        lambda share: share >= DENSE_READ_SHARE,
         "{:.2f}".format,
     )
 

@@ -22,7 +22,7 @@ from fastconv.bench.networks_text import (
 from fastconv.bench.operators_text import operator_lines, show_ratio, torch_time
 from fastconv.bench.peers_text import kept_away, peer_lines
 from fastconv.bench.results import Report, Row
-from fastconv.bench.summary import Rule, summarise
+from fastconv.bench.summary import Rule, operator_rules, summarise
 from fastconv.bench.wording import (
     fit,
     show_rate,
@@ -131,7 +131,7 @@ LAYERS_VIEW = View(
 
 
 def _operators_tail(report: Report) -> list[Styled]:
-    """How the figures were taken, the means, and the failures."""
+    """How the figures were taken, the means, the rules, and the failures."""
     lines = [
         "",
         yardstick_line(report),
@@ -139,8 +139,9 @@ def _operators_tail(report: Report) -> list[Styled]:
         "thread (over 100% where caches hold them); of peak: GFLOP/s over threads x the FMA peak.",
         *operator_lines(report),
         *kept_away(report),
+        "",
     ]
-    return _unstyled(lines) + _failures(report)
+    return _unstyled(lines) + _rules(operator_rules(report)) + _failures(report)
 
 
 _CASE = 50
