@@ -192,6 +192,28 @@ def test_only_the_command_line_imports_the_benchmark():
             assert not [t for t in targets if t.startswith("fastconv.bench")], start
 
 
+FRONT_ENDS = ("fastconv.models", "fastconv.onnx", "fastconv.pretrained")
+COMPILER = {f"fastconv.graph.{name}" for name in ("cache", "compile", "memory", "simplify")}
+
+
+def belongs(name, *packages):
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def test_front_ends_do_not_know_what_is_compiled():
+    assert set(MODULES) >= COMPILER
+    fronts = {start: targets for start, targets in GRAPH.items() if belongs(start, *FRONT_ENDS)}
+    assert set(FRONT_ENDS) <= set(fronts)
+    for start, targets in fronts.items():
+        assert not targets & COMPILER, start
+
+
+def test_graphs_do_not_know_their_front_ends():
+    for start, targets in GRAPH.items():
+        if belongs(start, "fastconv.graph"):
+            assert not [target for target in targets if belongs(target, *FRONT_ENDS)], start
+
+
 def test_the_binding_imports_no_python_of_ours():
     for path in PACKAGE.glob("_core*.p[yx][xi]"):
         own = r"(?m)^\s*(?:from\s+(?:fastconv|\.)|import\s+fastconv).*"
