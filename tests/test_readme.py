@@ -10,6 +10,7 @@ import pytest
 
 from fastconv import models
 from fastconv.bench.export_onnx import to_onnx
+from fastconv.bench.network_cases import network_cases
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"(?s)```python\n(.*?)```", README)
@@ -36,3 +37,15 @@ def test_command_is_one_line_of_shell(command):
     """The check of a checkout takes the commands from here, so that they are run as they stand."""
     block = re.search(rf"<!-- command: {command} -->\n```sh\n(.*)\n```", README)
     assert block
+
+
+def test_the_table_of_networks_is_filled():
+    """A cell of a peer begins with its time too, and names it."""
+    block = re.search(r"(?s)<!-- networks: begin -->\n(.*?)<!-- networks: end -->", README)
+    head, _, *rows = re.findall(r"(?m)^\|(.*)\|$", block[1])
+    assert [row.split("`")[1] for row in rows] == [case.family for case in network_cases([1])]
+    for row in rows:
+        network, *figures = row.split("|")
+        assert len(figures) == head.count("|") == 6
+        empty = [cell for cell in figures if not re.match(r" \d", cell)]
+        assert not empty, f"{network.strip()} lacks {len(empty)} figures"
