@@ -1,7 +1,7 @@
 """What graphs become: each fusion and each rule of memory, right and where it is expected.
 
 ``test_graph_random.py`` mixes all of it, ``test_graph_calls.py`` has how graphs are called and what
-they refuse.
+they refuse, ``test_graph_steps.py`` what compiled steps refuse.
 """
 
 import numpy as np
