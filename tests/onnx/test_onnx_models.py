@@ -222,6 +222,16 @@ def test_inputs_and_constants_as_outputs(agree):
     agree(model, {"x": np.array([5, 6], np.float32)})
 
 
+@pytest.mark.parametrize("own", ["y#0", "y#1", "y#2", "c#0"])
+def test_names_that_a_converter_would_choose(own, agree):
+    model = parsed(f"""
+    scaled (float[1, 2] x, float[2, 2] m) => (float[1, 2] z, float[1, 2] c)
+    <float[1, 2] c = {{1.0, 2.0}}, float[1, 2] weight = {{100.0, 200.0}}>
+    {{ y = Gemm <alpha = 3.0> (x, m)  z = Add (y, weight) }}""")
+    model.graph.initializer[1].name = model.graph.node[1].input[1] = own
+    agree(model, {"x": np.ones((1, 2), np.float32), "m": np.eye(2, dtype=np.float32)})
+
+
 def test_nodes_in_any_order(agree):
     model = parsed("mixed (float[2] x) => (float[2] y) { y = Relu (h)  h = Neg (x) }")
     agree(model, {"x": np.array([5, -6], np.float32)})

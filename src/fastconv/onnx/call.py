@@ -53,6 +53,13 @@ class Uncompiled(Function):
         raise DynamicShapeError(self.label)
 
 
+def fresh(stem: str, names: set[str]) -> str:
+    """Return a name that no value has yet, and add it to the names."""
+    name = next(name for i in count() if (name := f"{stem}#{i}") not in names)
+    names.add(name)
+    return name
+
+
 class NotKnownError(Exception):
     """A converter asked what only a run will tell; the node is then converted when it is called."""
 
@@ -74,6 +81,8 @@ class Call:
         What has been emitted.
     constants : dict of str to ndarray
         Constants that the emitted nodes read.
+
+    `names` are those of all values, with which none of the node's own may be confused; it grows.
     """
 
     def __init__(
@@ -86,6 +95,7 @@ class Call:
         attributes: Mapping[str, Any],
         opset: int,
         known: Mapping[str, Known],
+        names: set[str],
         fallback: Fallback,
     ) -> None:
         self.domain = domain
@@ -96,11 +106,11 @@ class Call:
         self.nodes: list[Node] = []
         self.constants: dict[str, Array] = {}
         self._known = known
+        self._names = names
         self._attributes = attributes
         self._read: set[str] = set()
         self._fallback = fallback
         self._first = next(filter(None, outputs), "")
-        self._count = count()
         self._taken = [i for i, key in enumerate(outputs) if key]
         last = max(self._taken, default=-1) + 1
         self.outputs = tuple(key or self.fresh() for key in outputs[:last])
@@ -207,7 +217,7 @@ class Call:
 
     def fresh(self) -> str:
         """Return a name for a value that the model does not name."""
-        return f"{self._first}#{next(self._count)}"
+        return fresh(self._first, self._names)
 
     def fallback(self) -> None:
         """Leave the node to the reference implementation of ONNX."""

@@ -23,7 +23,7 @@ from onnx.external_data_helper import load_external_data_for_tensor
 from fastconv._arguments import Array
 from fastconv.graph import Graph, Node, Operator
 from fastconv.graph.operators import Identity
-from fastconv.onnx.call import Call, Known, Uncompiled
+from fastconv.onnx.call import Call, Known, Uncompiled, fresh
 from fastconv.onnx.control import OPERATORS, controlled
 from fastconv.onnx.inference import ForeignError, inferred, known_of
 from fastconv.onnx.reference import Reference, captures, fallback
@@ -421,9 +421,10 @@ class Parts:
             return self._whole()
         nodes: list[Node] = []
         constants = dict(self._constants)
+        names = self._names()
         for proto in self._nodes:
             operation = operation_of(proto, self._opsets, self._new_ops)
-            call = operation.converted(tuple(proto.input), self._known)
+            call = operation.converted(tuple(proto.input), self._known, names)
             constants.update(call.constants)
             if _is_pure(proto) and all(key in constants or not key for key in _read(call)):
                 values = {"": None, **{key: constants[key] for key in _read(call) if key}}
@@ -436,7 +437,12 @@ class Parts:
                 opset = self._opsets.get(proto.domain, 1)
                 again = inferred(proto, opset, self._known)
                 self._known.update(zip(proto.output, again, strict=True))
-        return self._made(nodes, constants)
+        return self._made(nodes, constants, names)
+
+    def _names(self) -> set[str]:
+        """Return the names of all values; what nodes read is among them."""
+        made = (key for node in self._nodes for key in node.output)
+        return {*self._constants, *(value.name for value in self.inputs), *made}
 
     def _whole(self) -> Graph:
         """Return a graph of one node, for a model with values that no node of a graph can take."""
@@ -448,9 +454,9 @@ class Parts:
                 )
         names = [value.name for value in self.inputs]
         node = Node(Uncompiled("model", self.reference), tuple(names), tuple(self.outputs), "")
-        return self._made([node], {})
+        return self._made([node], {}, self._names())
 
-    def _made(self, nodes: list[Node], constants: Mapping[str, Array]) -> Graph:
+    def _made(self, nodes: list[Node], constants: Mapping[str, Array], names: set[str]) -> Graph:
         made = {key for node in nodes for key in node.outputs}
         nodes = list(nodes)
         outputs = []
@@ -459,8 +465,8 @@ class Parts:
             if key not in made:
                 if key not in there:
                     raise ValueError(f"output {key!r}: nothing makes it")
-                nodes.append(Node(Identity(), (key,), (f"{key}#output",), key))
-                key = f"{key}#output"
+                source, key = key, fresh(key, names)
+                nodes.append(Node(Identity(), (source,), (key,), source))
             outputs.append(key)
         used = {key for node in nodes for key in node.inputs}
         return Graph(

@@ -106,8 +106,8 @@ def fallback(
     copy = NodeProto()
     copy.CopyFrom(node)
     # Names of our own: a model may give one value for two inputs, and leave outputs unnamed.
-    copy.input[:] = [f"#input {i}" if key else "" for i, key in enumerate(node.input)]
-    copy.output[:] = [f"#output {i}" for i in range(len(call.outputs))]
+    copy.input[:] = [call.fresh() if key else "" for key in node.input]
+    copy.output[:] = [call.fresh() for _ in call.outputs]
     graph = GraphProto(name=node.op_type, node=[copy])
     sources = dict(zip(copy.input, call.inputs, strict=False)) | {key: key for key in captured}
     for key, source in sources.items():
