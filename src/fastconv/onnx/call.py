@@ -8,6 +8,7 @@ protobuf: attributes are Python values and arrays.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
@@ -34,8 +35,11 @@ class Known(NamedTuple):
         return cls(array.dtype, array.shape, array)
 
 
-class Function(ops.Function):
-    """A function of arrays, whose errors are those that graphs know."""
+@dataclass(frozen=True)
+class OnnxFunction(ops.Function):
+    """A function of arrays, whose errors are those that graphs know, and which may be random."""
+
+    pure: bool = True
 
     def evaluate(self, *inputs: Array | None) -> tuple[Array, ...]:
         """Call it."""
@@ -45,7 +49,7 @@ class Function(ops.Function):
             raise ValueError(f"{error}") from error
 
 
-class Uncompiled(Function):
+class Uncompiled(OnnxFunction):
     """A function that must not run on zeros to tell its shapes, or whose values have no place."""
 
     def infer(self, *inputs: Spec | None) -> tuple[Spec, ...]:
@@ -207,7 +211,7 @@ class Call:
 
     def function(self, function: Callable[..., Array | tuple[Array, ...]], *inputs: str) -> str:
         """Add a step that is a function of arrays, and return its result's name."""
-        return self.emit(Function(self.op, function), *inputs)
+        return self.emit(OnnxFunction(self.op, function), *inputs)
 
     def constant(self, value: Any, dtype: Any = None) -> str:
         """Return the name of a new constant."""

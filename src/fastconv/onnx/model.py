@@ -26,7 +26,7 @@ from fastconv.graph.operators import Identity
 from fastconv.onnx.call import Call, Known, Uncompiled, fresh
 from fastconv.onnx.control import OPERATORS, controlled
 from fastconv.onnx.inference import ForeignError, inferred, known_of
-from fastconv.onnx.reference import Reference, captures, fallback
+from fastconv.onnx.reference import Reference, are_pure, captures, fallback
 from fastconv.onnx.translate import DEFAULT_DOMAIN, Operation, evaluated
 
 NewOps: TypeAlias = Callable[[], Sequence[type]]
@@ -426,7 +426,8 @@ class Parts:
             operation = operation_of(proto, self._opsets, self._new_ops)
             call = operation.converted(tuple(proto.input), self._known, names)
             constants.update(call.constants)
-            if _is_pure(proto) and all(key in constants or not key for key in _read(call)):
+            pure = all(node.operator.pure for node in call.nodes)
+            if pure and all(key in constants or not key for key in _read(call)):
                 values = {"": None, **{key: constants[key] for key in _read(call) if key}}
                 results = dict(zip(call.outputs, evaluated(call, values), strict=True))
                 constants.update(results)
@@ -453,7 +454,8 @@ class Parts:
                     f"{value.name} is of {kind}: graphs take and return arrays, Backend any type"
                 )
         names = [value.name for value in self.inputs]
-        node = Node(Uncompiled("model", self.reference), tuple(names), tuple(self.outputs), "")
+        operator = Uncompiled("model", self.reference, are_pure(self._nodes))
+        node = Node(operator, tuple(names), tuple(self.outputs), "")
         return self._made([node], {}, self._names())
 
     def _made(self, nodes: list[Node], constants: Mapping[str, Array], names: set[str]) -> Graph:
@@ -510,12 +512,3 @@ def _read(call: Any) -> set[str]:
     """Return what a converted node reads from around it."""
     made = {key for node in call.nodes for key in node.outputs}
     return {key for node in call.nodes for key in node.inputs} - made
-
-
-def _is_pure(node: NodeProto) -> bool:
-    """Whether a node makes the same of the same inputs."""
-    return not node.op_type.startswith("Random") and node.op_type not in (
-        "Bernoulli",
-        "Dropout",
-        "Multinomial",
-    )

@@ -11,7 +11,7 @@ from typing import Any
 
 from fastconv._arguments import Array
 from fastconv.graph.node import evaluate_node
-from fastconv.onnx.call import Call, Fallback, Function, Known, NotKnownError
+from fastconv.onnx.call import Call, Fallback, Known, NotKnownError, OnnxFunction
 from fastconv.onnx.converters import CONVERTERS
 
 # The names of the default domain; what is beyond it is left to the reference implementation.
@@ -45,7 +45,7 @@ class Operation:
         except NotKnownError:
             call = self._call(inputs, known, names)
             # What the fallback would read beside the inputs a function could not.
-            call.finish(Function(self.op, self), *inputs)
+            call.finish(OnnxFunction(self.op, self), *inputs)
             return call
 
     def __call__(self, *arrays: Array | None) -> tuple[Array, ...]:
