@@ -111,12 +111,21 @@ def _shrink(x: Array, lambd: float, bias: float) -> Array:
 
 
 def _sigmoid(x: Array) -> Array:
-    positive = 1 / (1 + np.exp(-np.abs(x)))
-    return np.where(x < 0, 1 - positive, positive)
+    # Of two forms the one that does not overflow; 1 - sigmoid(-x) would lose what is small.
+    e = np.exp(-np.abs(x))
+    return np.asarray(np.where(x < 0, e, x.dtype.type(1)) / (1 + e))
 
 
 def _softplus(x: Array) -> Array:
     return np.asarray(np.logaddexp(x, x.dtype.type(0)))
+
+
+def swish(call: Call) -> Operator:
+    """Convert Swish."""
+    alpha = call.get("alpha", 1.0)
+    if alpha == 1 and call.floating():
+        return ops.Activation("silu")
+    return OnnxFunction(call.op, partial(_swish, alpha=alpha))
 
 
 def _swish(x: Array, alpha: float) -> Array:
@@ -327,7 +336,7 @@ CONVERTERS: dict[str, Converter] = {
     "Softsign": _function(_softsign),
     "Sub": _binary(np.subtract, ops.Sub()),
     "Sum": sum_,
-    "Swish": _with(_swish, alpha=1.0),
+    "Swish": swish,
     "Tanh": _activation("tanh", np.tanh),
     "ThresholdedRelu": _with(_thresholded, alpha=1.0),
     "Where": _function(np.where),
