@@ -294,6 +294,7 @@ ELEMENTWISE = [
     Case("Mish", (WIDE,), {}, 18, tolerance=1e-5),
     Case("Gelu", (WIDE,), {}, 20, tolerance=1e-5),
     Case("Gelu", (WIDE,), {"approximate": "tanh"}, 20, tolerance=1e-5),
+    Case("Swish", (WIDE,), {}, 24, tolerance=1e-5),
     Case("Swish", (WIDE,), {"alpha": 1.5}, 24, tolerance=1e-5),
     Case("Elu", (WIDE,), {"alpha": 1.5}),
     Case("Selu", (WIDE,), {"alpha": 1.5, "gamma": 0.5}),

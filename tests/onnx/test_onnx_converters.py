@@ -9,7 +9,7 @@ from conftest import SKIPS
 
 pytest.importorskip("onnx.checker", reason=SKIPS["no onnx"])
 
-from beside import assert_same, run_theirs, single
+from beside import assert_same, run_new_ops, run_ours, run_theirs, single
 from cases import CASES, EQUIVALENT, Case, f
 from onnx.reference import ReferenceEvaluator
 
@@ -78,6 +78,15 @@ def test_lrn_of_an_even_size_has_the_odd_channel_behind():
     np.testing.assert_allclose(load(model).run(inputs)["y0"], wanted, rtol=1e-5)
     mirrored = local_response_norm(x, 4, 0.3, 0.6, 1.5)
     assert not np.allclose(mirrored, wanted)
+
+
+@pytest.mark.parametrize("alpha", [1, 2])
+@pytest.mark.parametrize("compute", [run_ours, run_new_ops])
+def test_swish_keeps_its_digits_far_below_zero(compute, alpha):
+    x = np.array([-80, -20, -15, -2, 0, 2, 80], np.float32) / alpha
+    (y,) = compute(*single("Swish", (x,), {"alpha": float(alpha)}, 24))
+    wanted = x / (1 + np.exp(-alpha * x.astype(float)))
+    np.testing.assert_allclose(y, wanted, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float16, 1e-3), (np.float64, 1e-6)])

@@ -10,7 +10,7 @@ from conftest import SKIPS
 
 pytest.importorskip("onnx.checker", reason=SKIPS["no onnx"])
 
-from beside import model_of, single
+from beside import model_of, run_ours, single
 from onnx import TensorProto, helper, numpy_helper
 from onnx.parser import parse_model
 
@@ -86,6 +86,46 @@ def test_values_that_two_nodes_make():
 def test_initializers_that_are_there_twice():
     model = conv()
     model.graph.initializer.append(model.graph.initializer[0])
+    refused(model, "initializer 'w' is there twice")
+
+
+def sparse(places, dims=(2, 3), name="w"):
+    values = numpy_helper.from_array(np.array([5, 7], np.float32), name)
+    indices = numpy_helper.from_array(np.array(places, np.int64))
+    return helper.make_sparse_tensor(values, indices, list(dims))
+
+
+def sparse_sum(tensor):
+    model = model_of([node("Add", "x,w", "y")], {"x": np.ones((2, 3), np.float32)}, ["y"])
+    model.graph.sparse_initializer.append(tensor)
+    return model
+
+
+@pytest.mark.parametrize("places", [[1, 5], [[0, 1], [1, 2]]])
+def test_sparse_initializers(places):
+    (y,) = run_ours(sparse_sum(sparse(places)), {"x": np.ones((2, 3), np.float32)})
+    np.testing.assert_array_equal(y, [[1, 6, 1], [1, 1, 8]])
+
+
+@pytest.mark.parametrize(
+    ("places", "dims"),
+    [
+        ([1, 6], (2, 3)),
+        ([1, -1], (2, 3)),
+        ([[0, 1], [0, 3]], (2, 3)),
+        ([[0, 1], [0, -1]], (2, 3)),
+        ([[0], [1]], (2, 3)),
+        ([1, 2, 3], (2, 3)),
+        ([1, 2], (-2, 3)),
+    ],
+)
+def test_sparse_initializers_beyond_their_shape(places, dims):
+    refused(sparse_sum(sparse(places, dims)), "sparse tensor w: ")
+
+
+def test_sparse_initializers_that_are_there_twice():
+    model = conv()
+    model.graph.sparse_initializer.append(sparse([1, 5]))
     refused(model, "initializer 'w' is there twice")
 
 

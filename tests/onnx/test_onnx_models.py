@@ -193,6 +193,56 @@ def test_scan_backwards_along_other_axes(rng, agree):
     agree(model, {"x": x.astype(np.float32), "seq": seq.astype(np.float32)})
 
 
+RANDOM = {
+    "RandomNormal": "y = RandomNormal <shape = [9]> ()",
+    "RandomUniformLike": "y = RandomUniformLike (c)",
+    "Bernoulli": "y = Bernoulli (half)",
+    "Dropout": "y = Dropout (c, p, yes)",
+    "what is computed of one": "r = RandomNormalLike (c)  y = Relu (r)",
+    "If": """
+        y = If (yes) <
+            then_branch = a () => (float[1, 9] r) { r = RandomUniformLike (c) },
+            else_branch = b () => (float[1, 9] s) { s = Identity (c) }>""",
+    "Loop": """
+        y = Loop (four, yes, c) <body = step (int64 i, bool was, float[1, 9] v)
+            => (bool still, float[1, 9] w)
+            { still = Identity (was)  r = RandomNormalLike (v)  w = Add (v, r) }>""",
+    "If in a Loop": """
+        y = Loop (four, yes, c) <body = step (int64 i, bool was, float[1, 9] v)
+            => (bool still, float[1, 9] w)
+            {
+                still = Identity (was)
+                w = If (was) <
+                    then_branch = a () => (float[1, 9] r) { r = RandomUniformLike (v) },
+                    else_branch = b () => (float[1, 9] s) { s = Identity (v) }>
+            }>""",
+    "Scan": """
+        y = Scan <num_scan_inputs = 1, body = step (float[9] v) => (float[9] w)
+            { w = RandomNormalLike (v) }> (c)""",
+    "a list": """
+        r = RandomNormalLike (c)  s = SequenceConstruct (r, c)
+        y = ConcatFromSequence <axis = 0> (s)""",
+}
+
+
+@pytest.mark.parametrize("op", RANDOM)
+def test_random_numbers_are_drawn_in_every_call(op):
+    """Also where all inputs are constants, which are else computed once."""
+    constants = {
+        "c": np.full((1, 9), 0.1, np.float32),
+        "half": np.full(64, 0.5),
+        "p": np.array(0.5, np.float32),
+        "yes": np.array(True),
+        "four": np.array(4),
+    }
+    model = parsed(f"drawn () => (y) {{ {RANDOM[op]} }}")
+    for name, value in constants.items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
+    graph = load(model)
+    first, *others = (graph.run({})["y"] for _ in range(5))
+    assert any((first != other).any() for other in others)
+
+
 def test_functions_of_the_model(rng, agree):
     model = parsed("""
     main (float[N] x) => (float[N] y) { h = local.Scaled <factor = 3.0> (x)  y = local.Twice (h) }
@@ -220,6 +270,16 @@ def test_inputs_and_constants_as_outputs(agree):
     model.graph.output[0].name = "same"
     model.graph.node.append(onnx.helper.make_node("Identity", ["x"], ["same"]))
     agree(model, {"x": np.array([5, 6], np.float32)})
+
+
+@pytest.mark.parametrize("own", ["y#0", "y#1", "y#2", "c#0"])
+def test_names_that_a_converter_would_choose(own, agree):
+    model = parsed("""
+    scaled (float[1, 2] x, float[2, 2] m) => (float[1, 2] z, float[1, 2] c)
+    <float[1, 2] c = {1.0, 2.0}, float[1, 2] weight = {100.0, 200.0}>
+    { y = Gemm <alpha = 3.0> (x, m)  z = Add (y, weight) }""")
+    model.graph.initializer[1].name = model.graph.node[1].input[1] = own
+    agree(model, {"x": np.ones((1, 2), np.float32), "m": np.eye(2, dtype=np.float32)})
 
 
 def test_nodes_in_any_order(agree):

@@ -73,8 +73,7 @@ def load(model: Any) -> Graph:
     >>> model(np.array([[[[1, 5, 2, 0], [3, 4, 9, 8]]]], np.float32))
     array([[[[5., 9.]]]], dtype=float32)
     """
-    module = _module("model")
-    return module.Parts(module.read(model), new_ops).graph()
+    return _module("model").Parts(_module("files").read(model), new_ops).graph()
 
 
 def new_ops() -> list[type]:

@@ -10,7 +10,8 @@ from onnx import ModelProto, NodeProto, defs, helper
 from onnx.backend.base import BackendRep, Device, DeviceType, namedtupledict
 
 from fastconv._arguments import Array
-from fastconv.onnx.model import NewOps, Parts, read
+from fastconv.onnx.files import read
+from fastconv.onnx.model import NewOps, Parts
 
 
 class Prepared(BackendRep):

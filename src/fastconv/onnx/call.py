@@ -8,6 +8,7 @@ protobuf: attributes are Python values and arrays.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
@@ -34,8 +35,11 @@ class Known(NamedTuple):
         return cls(array.dtype, array.shape, array)
 
 
-class Function(ops.Function):
-    """A function of arrays, whose errors are those that graphs know."""
+@dataclass(frozen=True)
+class OnnxFunction(ops.Function):
+    """A function of arrays, whose errors are those that graphs know, and which may be random."""
+
+    pure: bool = True
 
     def evaluate(self, *inputs: Array | None) -> tuple[Array, ...]:
         """Call it."""
@@ -45,12 +49,19 @@ class Function(ops.Function):
             raise ValueError(f"{error}") from error
 
 
-class Uncompiled(Function):
+class Uncompiled(OnnxFunction):
     """A function that must not run on zeros to tell its shapes, or whose values have no place."""
 
     def infer(self, *inputs: Spec | None) -> tuple[Spec, ...]:
         """Refuse, so that the graph computes node by node."""
         raise DynamicShapeError(self.label)
+
+
+def fresh(stem: str, names: set[str]) -> str:
+    """Return a name that no value has yet, and add it to the names."""
+    name = next(name for i in count() if (name := f"{stem}#{i}") not in names)
+    names.add(name)
+    return name
 
 
 class NotKnownError(Exception):
@@ -74,6 +85,8 @@ class Call:
         What has been emitted.
     constants : dict of str to ndarray
         Constants that the emitted nodes read.
+
+    `names` are those of all values, with which none of the node's own may be confused; it grows.
     """
 
     def __init__(
@@ -86,6 +99,7 @@ class Call:
         attributes: Mapping[str, Any],
         opset: int,
         known: Mapping[str, Known],
+        names: set[str],
         fallback: Fallback,
     ) -> None:
         self.domain = domain
@@ -96,11 +110,11 @@ class Call:
         self.nodes: list[Node] = []
         self.constants: dict[str, Array] = {}
         self._known = known
+        self._names = names
         self._attributes = attributes
         self._read: set[str] = set()
         self._fallback = fallback
         self._first = next(filter(None, outputs), "")
-        self._count = count()
         self._taken = [i for i, key in enumerate(outputs) if key]
         last = max(self._taken, default=-1) + 1
         self.outputs = tuple(key or self.fresh() for key in outputs[:last])
@@ -197,7 +211,7 @@ class Call:
 
     def function(self, function: Callable[..., Array | tuple[Array, ...]], *inputs: str) -> str:
         """Add a step that is a function of arrays, and return its result's name."""
-        return self.emit(Function(self.op, function), *inputs)
+        return self.emit(OnnxFunction(self.op, function), *inputs)
 
     def constant(self, value: Any, dtype: Any = None) -> str:
         """Return the name of a new constant."""
@@ -207,7 +221,7 @@ class Call:
 
     def fresh(self) -> str:
         """Return a name for a value that the model does not name."""
-        return f"{self._first}#{next(self._count)}"
+        return fresh(self._first, self._names)
 
     def fallback(self) -> None:
         """Leave the node to the reference implementation of ONNX."""

@@ -15,7 +15,7 @@ from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper, nump
 
 from fastconv._arguments import Array
 from fastconv.graph import Graph, Operator
-from fastconv.onnx.call import Call, Function, Uncompiled
+from fastconv.onnx.call import Call, OnnxFunction, Uncompiled
 from fastconv.onnx.reference import captures_of
 
 OPERATORS = ("If", "Loop", "Scan")
@@ -29,6 +29,11 @@ class Body:
     graph: Graph
     captured: tuple[int, ...]
     empty: tuple[Array, ...]  # for each output, an array without elements of its type and axes
+
+    @property
+    def pure(self) -> bool:
+        """Whether none of its nodes is random."""
+        return all(node.operator.pure for node in self.graph.nodes)
 
     def __call__(self, arguments: Sequence[Array], captured: Sequence[Array]) -> tuple[Array, ...]:
         """Return the outputs."""
@@ -139,14 +144,15 @@ def controlled(
     graphs = {a.name: a.g for a in node.attribute if a.HasField("g")}
     captured = tuple(dict.fromkeys(key for graph in graphs.values() for key in captures_of(graph)))
     bodies = {name: _body(call, graph, captured, opsets, build) for name, graph in graphs.items()}
+    pure = all(body.pure for body in bodies.values())
     if node.op_type == "If":
         chosen = If(bodies["then_branch"], bodies["else_branch"])
-        return Function(node.op_type, chosen), captured
+        return OnnxFunction(node.op_type, chosen, pure), captured
     body = bodies["body"]
     if node.op_type == "Loop":
         carried = len(node.input) - 2
-        return Uncompiled(node.op_type, Loop(body, carried)), captured
-    return Uncompiled(node.op_type, _scan(call, body)), captured
+        return Uncompiled(node.op_type, Loop(body, carried), pure), captured
+    return Uncompiled(node.op_type, _scan(call, body), pure), captured
 
 
 def _scan(call: Call, body: Body) -> Scan:

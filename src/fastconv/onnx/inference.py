@@ -69,7 +69,7 @@ def dtype_of(number: int) -> Dtype:
     return dtype
 
 
-def inferred(node: NodeProto, opset: int, known: Mapping[str, Known]) -> list[Known]:
+def known_outputs(node: NodeProto, opset: int, known: Mapping[str, Known]) -> list[Known]:
     """Return what is known of a node's outputs from its inputs'.
 
     `ForeignError` if one is not for a graph.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from onnx import IR_VERSION, GraphProto, ModelProto, NodeProto, ValueInfoProto, 
 
 from fastconv._arguments import Array
 from fastconv.graph import Operator
-from fastconv.onnx.call import Call, Function, Known
+from fastconv.onnx.call import Call, Known, OnnxFunction
 
 
 class Reference:
@@ -76,6 +76,17 @@ def no_new_ops() -> Sequence[type]:
     return ()
 
 
+def are_pure(nodes: Iterable[NodeProto]) -> bool:
+    """Tell whether nodes that the reference runs, and those of their graphs, draw no numbers."""
+    return not any(
+        node.op_type.startswith("Random")
+        # Without training Dropout has a converter, and is asked for here in graphs only.
+        or node.op_type in ("Bernoulli", "Dropout", "Multinomial")
+        or not all(are_pure(graph.node) for a in node.attribute for graph in (a.g, *a.graphs))
+        for node in nodes
+    )
+
+
 def captures(node: NodeProto) -> Iterator[str]:
     """Yield the values around a node that its subgraphs read, each once."""
     read: dict[str, None] = {}
@@ -106,8 +117,8 @@ def fallback(
     copy = NodeProto()
     copy.CopyFrom(node)
     # Names of our own: a model may give one value for two inputs, and leave outputs unnamed.
-    copy.input[:] = [f"#input {i}" if key else "" for i, key in enumerate(node.input)]
-    copy.output[:] = [f"#output {i}" for i in range(len(call.outputs))]
+    copy.input[:] = [call.fresh() if key else "" for key in node.input]
+    copy.output[:] = [call.fresh() for _ in call.outputs]
     graph = GraphProto(name=node.op_type, node=[copy])
     sources = dict(zip(copy.input, call.inputs, strict=False)) | {key: key for key in captured}
     for key, source in sources.items():
@@ -117,7 +128,8 @@ def fallback(
     model = ModelProto(ir_version=IR_VERSION, graph=graph)
     model.opset_import.extend(helper.make_opsetid(*item) for item in opsets.items())
     within = new_ops if any(a.HasField("g") for a in node.attribute) else no_new_ops
-    return Function(node.op_type, Reference(model, node.op_type, within)), captured
+    function = Reference(model, node.op_type, within)
+    return OnnxFunction(node.op_type, function, are_pure([node])), captured
 
 
 def _value_info(name: str, known: Known) -> ValueInfoProto:

@@ -11,7 +11,7 @@ from typing import Any
 
 from fastconv._arguments import Array
 from fastconv.graph.node import evaluate_node
-from fastconv.onnx.call import Call, Fallback, Function, Known, NotKnownError
+from fastconv.onnx.call import Call, Fallback, Known, NotKnownError, OnnxFunction
 from fastconv.onnx.converters import CONVERTERS
 
 # The names of the default domain; what is beyond it is left to the reference implementation.
@@ -33,14 +33,19 @@ class Operation:
     opset: int
     fallback: Fallback
 
-    def converted(self, inputs: tuple[str, ...], known: Mapping[str, Known]) -> Call:
-        """Return the node converted, with what is known of its inputs."""
+    def converted(
+        self, inputs: tuple[str, ...], known: Mapping[str, Known], names: set[str]
+    ) -> Call:
+        """Return the node converted, with what is known of its inputs and the names of all values.
+
+        Those that it makes are added to the names.
+        """
         try:
-            return self._converted(inputs, known)
+            return self._converted(inputs, known, names)
         except NotKnownError:
-            call = self._call(inputs, known)
+            call = self._call(inputs, known, names)
             # What the fallback would read beside the inputs a function could not.
-            call.finish(Function(self.op, self), *inputs)
+            call.finish(OnnxFunction(self.op, self), *inputs)
             return call
 
     def __call__(self, *arrays: Array | None) -> tuple[Array, ...]:
@@ -48,11 +53,13 @@ class Operation:
         inputs = tuple("" if array is None else f"input {i}" for i, array in enumerate(arrays))
         values = {"": None, **dict(zip(inputs, arrays, strict=True))}
         known = {key: Known.of(array) for key, array in values.items() if array is not None}
-        call = self._converted(inputs, known)
+        call = self._converted(inputs, known, {*inputs, *self.outputs})
         return evaluated(call, values)
 
-    def _converted(self, inputs: tuple[str, ...], known: Mapping[str, Known]) -> Call:
-        call = self._call(inputs, known)
+    def _converted(
+        self, inputs: tuple[str, ...], known: Mapping[str, Known], names: set[str]
+    ) -> Call:
+        call = self._call(inputs, known, names)
         converter = CONVERTERS.get(self.op) if self.domain in DEFAULT_DOMAIN else None
         try:
             if converter is None or call.foreign:
@@ -67,7 +74,7 @@ class Operation:
             )
         return call
 
-    def _call(self, inputs: tuple[str, ...], known: Mapping[str, Known]) -> Call:
+    def _call(self, inputs: tuple[str, ...], known: Mapping[str, Known], names: set[str]) -> Call:
         return Call(
             self.domain,
             self.op,
@@ -77,6 +84,7 @@ class Operation:
             self.attributes,
             self.opset,
             known,
+            names,
             self.fallback,
         )
 

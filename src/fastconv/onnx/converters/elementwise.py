@@ -12,7 +12,7 @@ import numpy as np
 from fastconv._arguments import Array
 from fastconv.graph import Operator
 from fastconv.graph import operators as ops
-from fastconv.onnx.call import Call, Converter, Function
+from fastconv.onnx.call import Call, Converter, OnnxFunction
 
 # -- activations -----------------------------------------------------------------------------------
 
@@ -20,9 +20,9 @@ from fastconv.onnx.call import Call, Converter, Function
 def _function(function: Callable[..., Array]) -> Converter:
     """Return the converter of an operator without attributes."""
 
-    def convert(call: Call) -> Function:
+    def convert(call: Call) -> OnnxFunction:
         call.ignore("consumed_inputs")  # a hint about memory, of the first versions
-        return Function(call.op, function)
+        return OnnxFunction(call.op, function)
 
     return convert
 
@@ -32,7 +32,7 @@ def _activation(form: str, function: Callable[[Array], Array]) -> Converter:
 
     def convert(call: Call) -> Operator:
         call.ignore("consumed_inputs")
-        return ops.Activation(form) if call.floating() else Function(call.op, function)
+        return ops.Activation(form) if call.floating() else OnnxFunction(call.op, function)
 
     return convert
 
@@ -53,7 +53,7 @@ def clip(call: Call) -> Operator | None:
     lo, hi = call.get("min"), call.get("max")
     for i in (1, 2):
         if call.input(i) and call.value(i) is None:
-            return Function(call.op, _clipped)
+            return OnnxFunction(call.op, _clipped)
     if call.opset >= 11:
         lo, hi = ((None if v is None else v.item()) for v in map(call.value, (1, 2)))
     low = -math.inf if lo is None else lo
@@ -62,8 +62,8 @@ def clip(call: Call) -> Operator | None:
         call.finish(ops.Activation(("clip", low, high)), call.inputs[0])
         return None
     if call.opset >= 11:
-        return Function(call.op, _clipped)
-    return Function(call.op, partial(_clipped, lo=lo, hi=hi))
+        return OnnxFunction(call.op, _clipped)
+    return OnnxFunction(call.op, partial(_clipped, lo=lo, hi=hi))
 
 
 def _clipped(x: Array, lo: Any = None, hi: Any = None) -> Array:
@@ -74,10 +74,10 @@ def _clipped(x: Array, lo: Any = None, hi: Any = None) -> Array:
 def _with(function: Callable[..., Array], **defaults: float) -> Converter:
     """Return the converter of a function whose keyword arguments are attributes."""
 
-    def convert(call: Call) -> Function:
+    def convert(call: Call) -> OnnxFunction:
         call.ignore("consumed_inputs")
         numbers = {name: call.get(name, default) for name, default in defaults.items()}
-        return Function(call.op, partial(function, **numbers))
+        return OnnxFunction(call.op, partial(function, **numbers))
 
     return convert
 
@@ -111,12 +111,21 @@ def _shrink(x: Array, lambd: float, bias: float) -> Array:
 
 
 def _sigmoid(x: Array) -> Array:
-    positive = 1 / (1 + np.exp(-np.abs(x)))
-    return np.where(x < 0, 1 - positive, positive)
+    # Of two forms the one that does not overflow; 1 - sigmoid(-x) would lose what is small.
+    e = np.exp(-np.abs(x))
+    return np.asarray(np.where(x < 0, e, x.dtype.type(1)) / (1 + e))
 
 
 def _softplus(x: Array) -> Array:
     return np.asarray(np.logaddexp(x, x.dtype.type(0)))
+
+
+def swish(call: Call) -> Operator:
+    """Convert Swish."""
+    alpha = call.get("alpha", 1.0)
+    if alpha == 1 and call.floating():
+        return ops.Activation("silu")
+    return OnnxFunction(call.op, partial(_swish, alpha=alpha))
 
 
 def _swish(x: Array, alpha: float) -> Array:
@@ -142,7 +151,7 @@ def _softsign(x: Array) -> Array:
 def prelu(call: Call) -> Operator:
     """Convert PRelu; before opset 7 the slopes are those of the channels."""
     call.ignore("consumed_inputs")
-    return Function(call.op, partial(_prelu, by_channel=call.opset < 7))
+    return OnnxFunction(call.op, partial(_prelu, by_channel=call.opset < 7))
 
 
 def _prelu(x: Array, slope: Array, by_channel: bool) -> Array:
@@ -194,7 +203,7 @@ def gelu(call: Call) -> Operator:
     approximate = call.get("approximate", "none")
     if approximate not in ("none", "tanh"):
         raise ValueError(f"approximate must be none or tanh, got {approximate!r}")
-    return Function(call.op, _gelu if approximate == "none" else _gelu_by_tanh)
+    return OnnxFunction(call.op, _gelu if approximate == "none" else _gelu_by_tanh)
 
 
 def _gelu(x: Array) -> Array:
@@ -219,10 +228,10 @@ def _binary(
         call.ignore("consumed_inputs")
         axis = call.get("axis")
         if call.get("broadcast", 0) and axis is not None:
-            return Function(call.op, partial(_at_axis, function=function, axis=axis))
+            return OnnxFunction(call.op, partial(_at_axis, function=function, axis=axis))
         if operator is not None and call.floating(0, 1):
             return operator
-        return Function(call.op, function)
+        return OnnxFunction(call.op, function)
 
     return convert
 
@@ -248,13 +257,13 @@ def _power(a: Array, b: Array) -> Array:
 
 def mod(call: Call) -> Operator:
     """Convert Mod: the sign is the divisor's, or the dividend's as in C."""
-    return Function(call.op, np.fmod if call.get("fmod", 0) else np.mod)
+    return OnnxFunction(call.op, np.fmod if call.get("fmod", 0) else np.mod)
 
 
 def _variadic(function: Callable[[Array, Array], Array]) -> Converter:
     def convert(call: Call) -> Operator:
         call.ignore("consumed_inputs")
-        return Function(call.op, partial(_folded, function))
+        return OnnxFunction(call.op, partial(_folded, function))
 
     return convert
 
@@ -270,7 +279,7 @@ def sum_(call: Call) -> Operator | None:
     for name in call.inputs[1:]:
         total = call.emit(ops.Add(), total, name)
     if call.op == "Mean":
-        call.finish(Function(call.op, partial(_divided, count=len(call.inputs))), total)
+        call.finish(OnnxFunction(call.op, partial(_divided, count=len(call.inputs))), total)
     else:
         call.finish(ops.Identity(), total)
     return None
@@ -282,13 +291,15 @@ def _divided(x: Array, count: int) -> Array:
 
 def bit_shift(call: Call) -> Operator:
     """Convert BitShift."""
-    return Function(call.op, np.left_shift if call.get("direction") == "LEFT" else np.right_shift)
+    return OnnxFunction(
+        call.op, np.left_shift if call.get("direction") == "LEFT" else np.right_shift
+    )
 
 
 def is_inf(call: Call) -> Operator:
     """Convert IsInf."""
     negative, positive = call.get("detect_negative", 1), call.get("detect_positive", 1)
-    return Function(call.op, partial(_is_inf, negative=bool(negative), positive=bool(positive)))
+    return OnnxFunction(call.op, partial(_is_inf, negative=bool(negative), positive=bool(positive)))
 
 
 def _is_inf(x: Array, negative: bool, positive: bool) -> Array:
@@ -325,7 +336,7 @@ CONVERTERS: dict[str, Converter] = {
     "Softsign": _function(_softsign),
     "Sub": _binary(np.subtract, ops.Sub()),
     "Sum": sum_,
-    "Swish": _with(_swish, alpha=1.0),
+    "Swish": swish,
     "Tanh": _activation("tanh", np.tanh),
     "ThresholdedRelu": _with(_thresholded, alpha=1.0),
     "Where": _function(np.where),

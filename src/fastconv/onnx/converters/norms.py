@@ -10,7 +10,7 @@ import numpy as np
 from fastconv._arguments import Array
 from fastconv.graph import Operator
 from fastconv.graph import operators as ops
-from fastconv.onnx.call import Call, Converter, Function
+from fastconv.onnx.call import Call, Converter, OnnxFunction
 from fastconv.onnx.converters.quantized import along
 
 # -- normalisations --------------------------------------------------------------------------------
@@ -35,7 +35,7 @@ def batch_normalization(call: Call) -> None:
     if by_channel and call.rank() > 1 and alike and call.floating():
         return call.finish(ops.BatchNorm(eps=eps), *call.inputs)
     batch = partial(_batch_normalised, eps=eps, by_channel=bool(by_channel))
-    return call.finish(Function(call.op, batch), *call.inputs)
+    return call.finish(OnnxFunction(call.op, batch), *call.inputs)
 
 
 def _batch_normalised(
@@ -57,7 +57,7 @@ def _normalised(x: Array, axes: tuple[int, ...], eps: float) -> Array:
 def instance_normalization(call: Call) -> Operator:
     """Convert InstanceNormalization."""
     call.ignore("consumed_inputs")
-    return Function(call.op, partial(_by_instance, eps=call.get("epsilon", 1e-5)))
+    return OnnxFunction(call.op, partial(_by_instance, eps=call.get("epsilon", 1e-5)))
 
 
 def _by_instance(x: Array, scale: Array, bias: Array, eps: float) -> Array:
@@ -72,7 +72,7 @@ def group_normalization(call: Call) -> Operator | None:
         call.fallback()
         return None
     form = {"eps": call.get("epsilon", 1e-5), "groups": call.get("num_groups")}
-    return Function(call.op, partial(_by_group, **form))
+    return OnnxFunction(call.op, partial(_by_group, **form))
 
 
 def _by_group(x: Array, scale: Array, bias: Array, eps: float, groups: int) -> Array:
@@ -90,7 +90,7 @@ def layer_normalization(call: Call) -> Operator | None:
     if len(call.outputs) > 1 or call.dtype() == np.float16 or not call.floating():
         call.fallback()
         return None
-    return Function(call.op, partial(_by_layer, **form))
+    return OnnxFunction(call.op, partial(_by_layer, **form))
 
 
 def _by_layer(x: Array, scale: Array, bias: Array | None = None, *, axis: int, eps: float) -> Array:
@@ -108,7 +108,7 @@ def lrn(call: Call) -> None:
     if size % 2:
         return call.finish(operator, *call.inputs)
     mirrored = call.emit(operator, call.function(_mirrored, call.inputs[0]))
-    return call.finish(Function(call.op, _mirrored), mirrored)
+    return call.finish(OnnxFunction(call.op, _mirrored), mirrored)
 
 
 def _mirrored(x: Array) -> Array:
@@ -117,7 +117,7 @@ def _mirrored(x: Array) -> Array:
 
 def lp_normalization(call: Call) -> Operator:
     """Convert LpNormalization."""
-    return Function(call.op, partial(_by_norm, axis=call.get("axis", -1), p=call.get("p", 2)))
+    return OnnxFunction(call.op, partial(_by_norm, axis=call.get("axis", -1), p=call.get("p", 2)))
 
 
 def _by_norm(x: Array, axis: int, p: int) -> Array:
@@ -128,7 +128,7 @@ def _by_norm(x: Array, axis: int, p: int) -> Array:
 def mean_variance_normalization(call: Call) -> Operator:
     """Convert MeanVarianceNormalization."""
     axes = tuple(call.get("axes", (0, 2, 3)))
-    return Function(call.op, partial(_by_variance, axes=axes))
+    return OnnxFunction(call.op, partial(_by_variance, axes=axes))
 
 
 def _by_variance(x: Array, axes: tuple[int, ...]) -> Array:
@@ -150,10 +150,12 @@ def _along_axis(operator: type[Any] | None, function: Any) -> Converter:
         if not flat and kernel is not None:
             return call.finish(kernel(-1 if old else axis), *call.inputs)
         if not flat:
-            return call.finish(Function(call.op, partial(function, axis=axis)), *call.inputs)
+            return call.finish(OnnxFunction(call.op, partial(function, axis=axis)), *call.inputs)
         shape = call.emit(ops.Shape(), call.inputs[0])
         rows = call.emit(ops.Flatten(axis), call.inputs[0])
-        step = kernel(-1) if kernel is not None else Function(call.op, partial(function, axis=-1))
+        step = (
+            kernel(-1) if kernel is not None else OnnxFunction(call.op, partial(function, axis=-1))
+        )
         return call.finish(ops.Reshape(), call.emit(step, rows), shape)
 
     return convert
@@ -186,7 +188,7 @@ def gemm(call: Call) -> None:
     flipped = call.get("transA", 0), call.get("transB", 0)
     if not call.floating(0, 1):
         form = {"alpha": alpha, "beta": beta, "flipped": flipped}
-        return call.finish(Function(call.op, partial(_product, **form)), x, weight, bias)
+        return call.finish(OnnxFunction(call.op, partial(_product, **form)), x, weight, bias)
     if flipped[0]:
         x = call.emit(ops.Transpose((1, 0)), x)
     if not flipped[1]:
@@ -222,12 +224,12 @@ def _product(
 
 def mat_mul(call: Call) -> Operator:
     """Convert MatMul."""
-    return ops.MatMul() if call.floating(0, 1) else Function(call.op, np.matmul)
+    return ops.MatMul() if call.floating(0, 1) else OnnxFunction(call.op, np.matmul)
 
 
 def einsum(call: Call) -> Operator:
     """Convert Einsum."""
-    return Function(call.op, partial(_einsum, equation=call.get("equation")))
+    return OnnxFunction(call.op, partial(_einsum, equation=call.get("equation")))
 
 
 def _einsum(*arrays: Array, equation: str) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastconv._arguments import Array
 from fastconv.graph import operators as ops
-from fastconv.onnx.call import Call, Converter, Function
+from fastconv.onnx.call import Call, Converter, OnnxFunction
 
 _NATIVE = tuple(map(np.dtype, ("int8", "uint8", "int16", "uint16", "int32", "uint32")))
 
@@ -70,14 +70,14 @@ def _per_axis(call: Call) -> int | None:
     return None if special else axis
 
 
-def quantize_linear(call: Call) -> Function | None:
+def quantize_linear(call: Call) -> OnnxFunction | None:
     """Convert QuantizeLinear."""
     axis = _per_axis(call)
     zero = call.dtype(2) if call.input(2) else np.dtype(np.uint8)
     if axis is None or zero not in _NATIVE or not call.floating(0, 1):
         call.fallback()
         return None
-    return Function(call.op, partial(_quantized, axis=axis))
+    return OnnxFunction(call.op, partial(_quantized, axis=axis))
 
 
 def _quantized(x: Array, scale: Array, zero: Array | None = None, *, axis: int) -> Array:
@@ -85,13 +85,13 @@ def _quantized(x: Array, scale: Array, zero: Array | None = None, *, axis: int) 
     return _saturated(x / along(scale, axis, x.ndim), zero)
 
 
-def dequantize_linear(call: Call) -> Function | None:
+def dequantize_linear(call: Call) -> OnnxFunction | None:
     """Convert DequantizeLinear."""
     axis = _per_axis(call)
     if axis is None or call.dtype(0) not in _NATIVE or not call.floating(1):
         call.fallback()
         return None
-    return Function(call.op, partial(_dequantized, axis=axis))
+    return OnnxFunction(call.op, partial(_dequantized, axis=axis))
 
 
 def _dequantized(x: Array, scale: Array, zero: Array | None = None, *, axis: int) -> Array:
@@ -109,13 +109,13 @@ def _product(call: Call, a: tuple[int, int], b: tuple[int, int]) -> str:
 
 def mat_mul_integer(call: Call) -> None:
     """Convert MatMulInteger."""
-    call.finish(Function(call.op, wrapped), _product(call, (0, 2), (1, 3)))
+    call.finish(OnnxFunction(call.op, wrapped), _product(call, (0, 2), (1, 3)))
 
 
 def q_linear_mat_mul(call: Call) -> None:
     """Convert QLinearMatMul."""
     rest = (call.input(i) for i in (1, 4, 6, 7))
-    requantize = Function(call.op, partial(requantized, axes=(-2, -1)))
+    requantize = OnnxFunction(call.op, partial(requantized, axes=(-2, -1)))
     call.finish(requantize, _product(call, (0, 2), (3, 5)), *rest)
 
 

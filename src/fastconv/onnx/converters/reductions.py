@@ -11,7 +11,7 @@ import numpy as np
 from fastconv._arguments import Array
 from fastconv.graph import Operator
 from fastconv.graph import operators as ops
-from fastconv.onnx.call import Call, Converter, Function
+from fastconv.onnx.call import Call, Converter, OnnxFunction
 
 Reduction = Callable[..., Any]
 
@@ -29,7 +29,7 @@ def _reduction(function: Reduction) -> Converter:
         form: dict[str, Any] = {"function": function, "keep": keep, "none_is_all": none_is_all}
         if attribute is not None:
             form["axes"] = np.array(attribute, np.int64)
-        return Function(call.op, partial(_reduced, **form))
+        return OnnxFunction(call.op, partial(_reduced, **form))
 
     return convert
 
@@ -118,7 +118,7 @@ def arg_extreme(call: Call) -> Operator:
         "keep": bool(call.get("keepdims", 1)),
         "last": bool(call.get("select_last_index", 0)),
     }
-    return Function(call.op, partial(_arg_extreme, **form))
+    return OnnxFunction(call.op, partial(_arg_extreme, **form))
 
 
 def _arg_extreme(x: Array, function: Any, axis: int, keep: bool, last: bool) -> Array:
@@ -138,7 +138,7 @@ def cast(call: Call) -> Operator | None:
         return None
     if call.dtype() == _NUMBERS[to]:
         return ops.Identity()
-    return Function(call.op, partial(_cast, dtype=_NUMBERS[to]))
+    return OnnxFunction(call.op, partial(_cast, dtype=_NUMBERS[to]))
 
 
 def _cast(x: Array, dtype: Any) -> Array:

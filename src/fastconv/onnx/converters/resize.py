@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastconv._arguments import Array
-from fastconv.onnx.call import Call, Converter, Function
+from fastconv.onnx.call import Call, Converter, OnnxFunction
 
 _COORDINATES = (
     "half_pixel",
@@ -221,7 +221,7 @@ def resize(call: Call) -> None:
         axes=None if axes is None else tuple(axes),
     )
     inputs = call.inputs if call.opset > 10 else (call.inputs[0], "", call.inputs[1])
-    call.finish(Function(call.op, function), *inputs)
+    call.finish(OnnxFunction(call.op, function), *inputs)
 
 
 def upsample(call: Call) -> None:
@@ -237,7 +237,7 @@ def upsample(call: Call) -> None:
         scales = call.constant(scale, np.float32)
     else:
         scales = call.input(1)
-    call.finish(Function(call.op, function), call.inputs[0], "", scales)
+    call.finish(OnnxFunction(call.op, function), call.inputs[0], "", scales)
 
 
 CONVERTERS: dict[str, Converter] = {"Resize": resize, "Upsample": upsample}

@@ -13,7 +13,7 @@ from fastconv.graph import Operator, Spec
 from fastconv.graph import operators as ops
 from fastconv.graph.node import DynamicShapeError, given
 from fastconv.graph.operators.shaping import View
-from fastconv.onnx.call import Call, Converter, Function
+from fastconv.onnx.call import Call, Converter, OnnxFunction
 
 
 def _attribute_or_input(call: Call, name: str, i: int) -> str:
@@ -109,7 +109,7 @@ def _size(x: Array) -> Array:
 
 def expand(call: Call) -> Operator:
     """Convert Expand."""
-    return Function(call.op, _expanded)
+    return OnnxFunction(call.op, _expanded)
 
 
 def _expanded(x: Array, shape: Array) -> Array:
@@ -121,7 +121,7 @@ def tile(call: Call) -> Operator | None:
     if call.opset < 6:
         call.fallback()
         return None
-    return Function(call.op, _tiled)
+    return OnnxFunction(call.op, _tiled)
 
 
 def _tiled(x: Array, repeats: Array) -> Array:
@@ -146,7 +146,7 @@ def dropout(call: Call) -> None:
     call.emit(ops.Identity(), call.inputs[0], outputs=outputs[:1])
     if call.output(1):
         mask = partial(_ones, dtype=call.dtype() if call.opset < 10 else np.dtype(bool))
-        call.emit(Function(call.op, mask), call.inputs[0], outputs=outputs[1:])
+        call.emit(OnnxFunction(call.op, mask), call.inputs[0], outputs=outputs[1:])
     return None
 
 
@@ -169,7 +169,7 @@ def split(call: Call) -> None:
     if count != len(call.outputs):
         raise ValueError(f"num_outputs is {count}, the node has {len(call.outputs)} outputs")
     form = {"axis": axis, "count": count, "uneven": call.opset >= 18}
-    call.finish(Function(call.op, partial(_parts, **form)), call.inputs[0], lengths)
+    call.finish(OnnxFunction(call.op, partial(_parts, **form)), call.inputs[0], lengths)
 
 
 def _parts(
@@ -198,7 +198,7 @@ def slice_(call: Call) -> None:
     ends = _attribute_or_input(call, "ends", 2)
     axes = _attribute_or_input(call, "axes", 3)
     inputs = call.inputs[0], starts, ends, axes, call.input(4)
-    call.finish(Function(call.op, _sliced), *inputs)
+    call.finish(OnnxFunction(call.op, _sliced), *inputs)
 
 
 def _sliced(
@@ -218,7 +218,7 @@ def _sliced(
 
 def gather(call: Call) -> Operator:
     """Convert Gather."""
-    return Function(call.op, partial(_gathered, axis=call.get("axis", 0)))
+    return OnnxFunction(call.op, partial(_gathered, axis=call.get("axis", 0)))
 
 
 def _gathered(x: Array, indices: Array, axis: int) -> Array:
@@ -227,7 +227,7 @@ def _gathered(x: Array, indices: Array, axis: int) -> Array:
 
 def gather_elements(call: Call) -> Operator:
     """Convert GatherElements."""
-    return Function(call.op, partial(_taken_along, axis=call.get("axis", 0)))
+    return OnnxFunction(call.op, partial(_taken_along, axis=call.get("axis", 0)))
 
 
 def _taken_along(x: Array, indices: Array, axis: int) -> Array:
@@ -242,7 +242,7 @@ def scatter_elements(call: Call) -> Operator:
     if reduction not in _SCATTERED:
         raise ValueError(f"reduction must be one of {', '.join(_SCATTERED)}, got {reduction!r}")
     form = {"axis": call.get("axis", 0), "ufunc": _SCATTERED[reduction]}
-    return Function(call.op, partial(_scattered, **form))
+    return OnnxFunction(call.op, partial(_scattered, **form))
 
 
 _SCATTERED = {
@@ -269,7 +269,7 @@ def _scattered(
 
 def non_zero(call: Call) -> Operator:
     """Convert NonZero."""
-    return Function(call.op, _non_zero)
+    return OnnxFunction(call.op, _non_zero)
 
 
 def _non_zero(x: Array) -> Array:
@@ -289,7 +289,7 @@ def pad(call: Call) -> None:
     if call.has("value"):
         value = call.constant(call.get("value"), np.float32)
     inputs = call.inputs[0], pads, value, call.input(3)
-    call.finish(Function(call.op, partial(_padded, mode=mode)), *inputs)
+    call.finish(OnnxFunction(call.op, partial(_padded, mode=mode)), *inputs)
 
 
 _PAD_MODES = ("constant", "reflect", "edge", "wrap")  # NumPy's names are the same
@@ -319,7 +319,7 @@ def _padded(
 
 def depth_to_space(call: Call) -> Operator:
     """Convert DepthToSpace."""
-    return Function(call.op, partial(_to_space, **_blocks(call)))
+    return OnnxFunction(call.op, partial(_to_space, **_blocks(call)))
 
 
 def _blocks(call: Call) -> dict[str, Any]:
@@ -343,7 +343,7 @@ def _to_space(x: Array, block: int, depth_first: bool) -> Array:
 
 def space_to_depth(call: Call) -> Operator:
     """Convert SpaceToDepth."""
-    return Function(call.op, partial(_to_depth, **_blocks(call)))
+    return OnnxFunction(call.op, partial(_to_depth, **_blocks(call)))
 
 
 def _to_depth(x: Array, block: int, depth_first: bool) -> Array:
@@ -359,7 +359,7 @@ def _to_depth(x: Array, block: int, depth_first: bool) -> Array:
 def constant_of_shape(call: Call) -> Operator:
     """Convert ConstantOfShape."""
     value = call.get("value", np.zeros(1, np.float32))
-    return Function(call.op, partial(_filled, value=value))
+    return OnnxFunction(call.op, partial(_filled, value=value))
 
 
 def _filled(shape: Array, value: Array) -> Array:
@@ -368,7 +368,7 @@ def _filled(shape: Array, value: Array) -> Array:
 
 def range_(call: Call) -> Operator:
     """Convert Range."""
-    return Function(call.op, _range)
+    return OnnxFunction(call.op, _range)
 
 
 def _range(start: Array, limit: Array, step: Array) -> Array:
@@ -394,7 +394,7 @@ CONVERTERS: dict[str, Converter] = {
     "Scatter": scatter_elements,
     "ScatterElements": scatter_elements,
     "Shape": shape,
-    "Size": lambda call: Function(call.op, _size),
+    "Size": lambda call: OnnxFunction(call.op, _size),
     "Slice": slice_,
     "SpaceToDepth": space_to_depth,
     "Split": split,

@@ -13,7 +13,7 @@ from fastconv._arguments import NUMBERS, Array
 from fastconv.columns import fold
 from fastconv.graph import Operator
 from fastconv.graph import operators as ops
-from fastconv.onnx.call import Call, Converter, Function
+from fastconv.onnx.call import Call, Converter, OnnxFunction
 from fastconv.onnx.converters.quantized import centred, requantized, wrapped
 
 # -- the attributes of windows ---------------------------------------------------------------------
@@ -83,7 +83,7 @@ def conv_integer(call: Call) -> None:
     """Convert ConvInteger."""
     x = call.function(centred, call.input(0), call.input(2))
     weight = call.function(centred, call.input(1), call.input(3))
-    call.finish(Function(call.op, wrapped), call.emit(_conv(call, 1), x, weight))
+    call.finish(OnnxFunction(call.op, wrapped), call.emit(_conv(call, 1), x, weight))
 
 
 def q_linear_conv(call: Call) -> None:
@@ -92,7 +92,7 @@ def q_linear_conv(call: Call) -> None:
     weight = call.function(centred, call.input(3), call.input(5))
     bias = call.function(centred, call.input(8), "") if call.input(8) else ""
     total = call.emit(_conv(call, 3), x, weight, bias)
-    requantize = Function(call.op, partial(requantized, axes=(1, 1)))
+    requantize = OnnxFunction(call.op, partial(requantized, axes=(1, 1)))
     call.finish(requantize, total, *(call.input(i) for i in (1, 4, 6, 7)))
 
 
@@ -144,7 +144,7 @@ def col2im(call: Call) -> None:
     if image is None or block is None or axes != 2 or pads[:axes] != pads[axes:]:
         return call.fallback()
     form = image.tolist(), block.tolist(), forms["dilations"], pads[:axes], forms["strides"]
-    call.finish(Function(call.op, partial(_folded, form=form)), call.inputs[0])
+    call.finish(OnnxFunction(call.op, partial(_folded, form=form)), call.inputs[0])
     return None
 
 
@@ -192,7 +192,7 @@ def max_pool(call: Call) -> Operator | None:
         operator = ops.MaxPool(**form)
         if _is_served(form):
             return operator
-        return Function(call.op, partial(_maximum_by_taps, pool=operator))
+        return OnnxFunction(call.op, partial(_maximum_by_taps, pool=operator))
     if not _is_served(form):
         call.fallback()
         return None
@@ -201,7 +201,7 @@ def max_pool(call: Call) -> Operator | None:
     call.emit(ops.MaxPool(**form, indices=True), call.inputs[0], outputs=(maxima, in_plane))
     shape = call.emit(ops.Shape(), call.inputs[0])
     over_all = partial(_over_all, columns_first=bool(columns_first))
-    call.emit(Function(call.op, over_all), in_plane, shape, outputs=(indices,))
+    call.emit(OnnxFunction(call.op, over_all), in_plane, shape, outputs=(indices,))
     return None
 
 
@@ -223,7 +223,7 @@ def average_pool(call: Call) -> Operator | None:
         return None
     if _is_served(form) and set(form["dilation"]) == {1}:
         return operator
-    return Function(call.op, partial(_average_by_taps, pool=operator))
+    return OnnxFunction(call.op, partial(_average_by_taps, pool=operator))
 
 
 def _norm_order(call: Call) -> float:
@@ -233,10 +233,10 @@ def _norm_order(call: Call) -> float:
     return p
 
 
-def lp_pool(call: Call) -> Function:
+def lp_pool(call: Call) -> OnnxFunction:
     """Convert LpPool."""
     pool = ops.AvgPool(**_pool_form(call))
-    return Function(call.op, partial(_norm_by_taps, pool=pool, p=_norm_order(call)))
+    return OnnxFunction(call.op, partial(_norm_by_taps, pool=pool, p=_norm_order(call)))
 
 
 def _norm_by_taps(x: Array, pool: ops.AvgPool, p: float) -> Array:
@@ -301,9 +301,9 @@ def _root(total: Array, p: float) -> Array:
     return np.asarray(total ** total.dtype.type(1 / p))
 
 
-def global_lp_pool(call: Call) -> Function:
+def global_lp_pool(call: Call) -> OnnxFunction:
     """Convert GlobalLpPool."""
-    return Function(call.op, partial(_global_norm, p=_norm_order(call)))
+    return OnnxFunction(call.op, partial(_global_norm, p=_norm_order(call)))
 
 
 def _global_norm(x: Array, p: float) -> Array:
@@ -318,7 +318,7 @@ def global_pool(call: Call) -> Any:
     if supported and call.rank() in (3, 4, 5):
         return ops.GlobalPool(kind=kind)
     reduce = np.mean if kind == "avg" else np.max
-    return Function(call.op, partial(_reduced, reduce=reduce))
+    return OnnxFunction(call.op, partial(_reduced, reduce=reduce))
 
 
 def _reduced(x: Array, reduce: Callable[..., Array]) -> Array:
