@@ -523,3 +523,40 @@ def test_a_call_that_fails_gives_its_memory_back(rng):
         with pytest.raises(ValueError, match=r"picky \(picky\): too large"):
             graph(x + 200)
     assert len(compiled._free) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "match"),
+    [
+        ({"inputs": None}, TypeError, "inputs must be a mapping"),
+        ({"constants": []}, TypeError, "constants must be a mapping"),
+        ({"inputs": {"x": "float32"}}, TypeError, r"input x is declared by \(dtype, shape\)"),
+        ({"inputs": {"x": ("f4", (-1,))}}, ValueError, "input x is declared with a negative size"),
+        ({"nodes": [None]}, TypeError, "nodes must be of Node, got None"),
+        ({"nodes": [("relu",)]}, TypeError, "nodes must be of Node"),
+    ],
+)
+def test_graphs_of_other_things_are_refused(changes, error, match):
+    good = {
+        "nodes": [node(ops.Activation("relu"), "x", "y")],
+        "inputs": {"x": None},
+        "outputs": ["y"],
+        "constants": {},
+    }
+    with pytest.raises(error, match=match):
+        Graph(**(good | changes))
+
+
+def test_calls_of_other_things_are_refused():
+    graph = Graph([node(ops.Activation("relu"), "x", "y")], {"x": None}, ["y"], {})
+    with pytest.raises(TypeError, match="inputs must be a mapping of names, got NoneType"):
+        graph.run(None)
+    with pytest.raises(ValueError, match="must not hold negative sizes"):
+        graph.summary((-1, 2))
+
+
+def test_a_long_chain_of_values_in_values():
+    nodes = [node(ops.Concat(1), f"v{i} v{i}", f"v{i + 1}") for i in range(1)]
+    nodes += [node(ops.Flatten(), f"v{i}", f"v{i + 1}") for i in range(1, 2000)]
+    graph = Graph(nodes, {"v0": None}, ["v2000"], {})
+    np.testing.assert_array_equal(graph(np.ones((2, 3))), np.ones((2, 6)))

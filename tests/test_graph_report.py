@@ -97,8 +97,8 @@ def test_weights_that_are_shared_count_once_and_statistics_never():
         (((1, 2, 5, 5),), ValueError, r"a \(Conv\): weight has 3 input channels"),
         (((1, 3, 5),), ValueError, r"a \(Conv\): x must have 4 axes"),
         (("1, 3",), TypeError, "the shape of x must be a sequence of integers"),
-        (((1, 3, 5, 2.5),), TypeError, "each number of the shape of x must be an integer"),
-        (((1, 3, -5, 5),), ValueError, "must|at least"),
+        (((1, 3, 5, 2.5),), TypeError, "each size of the shape of x must be an integer"),
+        (((1, 3, -5, 5),), ValueError, "the shape of x must not hold negative sizes"),
     ],
 )
 def test_shapes_that_do_not_fit(shapes, error, message):

@@ -103,10 +103,13 @@ class Graph(GraphBase):
         constants: Mapping[str, Array],
         name: str = "graph",
     ) -> None:
+        for kind, value in (("inputs", inputs), ("constants", constants)):
+            if not isinstance(value, Mapping):
+                raise TypeError(f"{kind} must be a mapping of names, got {type(value).__name__}")
         self.name = name
         self.constants = {key: _plain(key, value) for key, value in constants.items()}
         self._declared = {
-            key: None if form is None else _declared(key, *form) for key, form in inputs.items()
+            key: None if form is None else _declared(key, form) for key, form in inputs.items()
         }
         self.input_names = tuple(self._declared)
         self.output_names = tuple(outputs)
@@ -201,6 +204,8 @@ class Graph(GraphBase):
 
     def _checked(self, inputs: Mapping[str, ArrayLike]) -> tuple[Array, ...]:
         """Return the inputs as arrays in the order of their names."""
+        if not isinstance(inputs, Mapping):
+            raise TypeError(f"inputs must be a mapping of names, got {type(inputs).__name__}")
         if inputs.keys() != self._declared.keys():
             missing = [repr(key) for key in self.input_names if key not in inputs]
             unknown = [repr(key) for key in inputs if key not in self._declared]
@@ -351,7 +356,7 @@ class Graph(GraphBase):
             if shape is None:
                 raise ValueError(f"{self.name}: the shape of input {key} is not given")
             dtype = form[0] if form else floats[0] if floats else np.dtype(np.float32)
-            specs[key] = Spec(_arguments.integer_list(f"the shape of {key}", shape), dtype)
+            specs[key] = Spec(_arguments.shape(f"the shape of {key}", shape), dtype)
         if next(given, None) is not None:
             raise ValueError(f"{self.name} has {len(self._declared)} inputs, got more shapes")
         return specs
@@ -415,16 +420,21 @@ def _plain(key: str, value: ArrayLike) -> Array:
 
 
 def _declared(
-    key: str, dtype: DTypeLike, shape: Sequence[int | str | None]
+    key: str, form: tuple[DTypeLike, Sequence[int | str | None]]
 ) -> tuple[np.dtype[Any], tuple[int | str | None, ...]]:
     """Return a declared dtype and shape in normal form."""
-    sizes = (
+    if not isinstance(form, tuple) or len(form) != 2:
+        raise TypeError(f"input {key} is declared by (dtype, shape) or None, got {form!r}")
+    dtype, shape = form
+    sizes = tuple(
         size
         if size is None or isinstance(size, str)
         else _arguments.integer(f"each size of {key}", size)
         for size in shape
     )
-    return np.dtype(dtype).newbyteorder("="), tuple(sizes)
+    if any(isinstance(size, int) and size < 0 for size in sizes):
+        raise ValueError(f"input {key} is declared with a negative size: {sizes}")
+    return np.dtype(dtype).newbyteorder("="), sizes
 
 
 def _check_declared(
@@ -455,6 +465,8 @@ def _in_order(
                 raise ValueError(f"{kind} {key!r}: the name is used twice, or empty")
             makers[key] = None
     for i, node in enumerate(nodes):
+        if not isinstance(node, Node):
+            raise TypeError(f"nodes must be of Node, got {node!r}")
         if not isinstance(node.operator, Operator):
             raise TypeError(f"node {node.name!r} has no operator but {node.operator!r}")
         for key in filter(None, node.outputs):

@@ -208,15 +208,20 @@ class Memory:
 
     def _home(self, key: str) -> Home:
         """Return the home of a value, found by that of the one that it lies in."""
-        if key not in self.homes:
+        inner = []
+        while key not in self.homes:
+            inner.append(key)
+            key = self._slices[key].whole if key in self._slices else self._same[key]
+        home = self.homes[key]
+        for key in reversed(inner):
             spec = self._specs[key]
             if key in self._slices:
-                whole, axis, start = self._slices[key]
-                self.homes[key] = self._home(whole).part(axis, start, spec.shape)
+                _, axis, start = self._slices[key]
+                home = home.part(axis, start, spec.shape)
             else:
-                own = self._home(self._same[key])
-                self.homes[key] = Home.whole(own.block, own.offset, spec)
-        return self.homes[key]
+                home = Home.whole(home.block, home.offset, spec)
+            self.homes[key] = home
+        return home
 
     def is_whole_result(self, i: int) -> bool:
         """Whether an output is a block by itself, as it is allocated."""

@@ -208,9 +208,13 @@ class _Fusion:
             return False
         if affine.factor.size not in (1, k) or affine.shift.size not in (1, k):
             return False
-        # What overflows in a weight, as a quotient by zero does, need not do so in a result.
+        # What overflows in a weight, as a quotient by zero does, or loses its digits there, need not
+        # do so in a result.
         largest = float(np.finfo(spec.dtype.name).max)
-        if not (np.abs(affine.factor) <= math.sqrt(largest)).all():
+        size = np.abs(affine.factor)
+        if not (
+            (size <= math.sqrt(largest)) & ((size >= 1 / math.sqrt(largest)) | (size == 0))
+        ).all():
             return False
         if not (np.abs(affine.shift) <= largest).all():
             return False
@@ -222,12 +226,15 @@ class _Fusion:
             result: Array = np.empty(spec.shape, spec.dtype)
             # In float64, rounded once, and without a float64 array of all weights.
             before = np.asarray(network.constant(old))
-            np.multiply(before, columns, out=result, casting="same_kind")
+            with np.errstate(all="ignore"):
+                np.multiply(before, columns, out=result, casting="same_kind")
             return result
 
         def new_bias() -> Array:
             before = 0.0 if not bias else np.asarray(network.constant(bias), np.float64)
-            return np.asarray(np.broadcast_to(before * factor + affine.shift, k).astype(spec.dtype))
+            with np.errstate(all="ignore"):
+                row = np.broadcast_to(before * factor + affine.shift, k)
+                return np.asarray(row.astype(spec.dtype))
 
         origin = node.outputs[0]
         keys = (old, *filter(None, given), *(key for key in node.inputs if known(key)))

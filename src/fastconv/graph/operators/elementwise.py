@@ -52,6 +52,8 @@ class Activation(Alike):
     def infer(self, *inputs: Spec | None) -> tuple[Spec, ...]:
         """Return shape and dtype of the input."""
         _arguments.activation(self.form)
+        if len(inputs) != 1:
+            raise ValueError(f"takes one input, got {len(inputs)}")
         return super().infer(*inputs)
 
     def evaluate(self, *inputs: Array | None) -> tuple[Array, ...]:
