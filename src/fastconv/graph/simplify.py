@@ -208,7 +208,7 @@ class _Fusion:
             return False
         if affine.factor.size not in (1, k) or affine.shift.size not in (1, k):
             return False
-        # What overflows in a weight, as a quotient by zero does, or loses its digits there, need not
+        # What overflows in a weight, as a quotient by zero does, or loses its digits, need not
         # do so in a result.
         largest = float(np.finfo(spec.dtype.name).max)
         size = np.abs(affine.factor)
