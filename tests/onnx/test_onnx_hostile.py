@@ -199,6 +199,13 @@ def test_shapes_that_do_not_fit():
     model, inputs = single("Reshape", [X, np.array([5, 5])], constant=(1,))
     with pytest.raises(ValueError, match=r"y0 \(Reshape\): x of shape"):
         load(model).run(inputs)
+    for op, rest, attributes in (
+        ("Slice", (np.array([0]), np.array([1]), np.array([4])), {}),
+        ("Split", (), {"axis": 4}),
+    ):
+        model, inputs = single(op, [X, *rest], attributes)
+        with pytest.raises(ValueError, match=rf"y0 \({op}\): axis 4 is not one of 4"):
+            load(model).run(inputs)
     model, inputs = single("Gather", [X, np.array([9])], {"axis": 1}, constant=(1,))
     with pytest.raises(ValueError, match=r"y0 \(Gather\): index 9 is out of bounds"):
         load(model).run(inputs)

@@ -175,7 +175,7 @@ def split(call: Call) -> None:
 def _parts(
     x: Array, lengths: Array | None = None, *, axis: int, count: int, uneven: bool
 ) -> tuple[Array, ...]:
-    size = x.shape[axis]
+    size = x.shape[_axis(axis, x.ndim)]
     if lengths is None:
         if size % count and not uneven:
             raise ValueError(f"x has shape {x.shape}: axis {axis} has no {count} equal parts")
@@ -209,10 +209,12 @@ def _sliced(
     chosen = range(len(firsts)) if axes is None else axes.tolist()
     strides = [1] * len(firsts) if steps is None else steps.tolist()
     for first, stop, axis, step in zip(firsts, stops, chosen, strides, strict=True):
+        axis = _axis(axis, x.ndim)
         size = x.shape[axis]
-        # Beyond the beginning, counting down, is before the first; NumPy would count from the end.
+        # Beyond the beginning NumPy, counting down, takes nothing, and ONNX begins at the first.
         before = step < 0 and stop < -size
-        where[axis] = slice(first, None if before else stop, step)
+        start = max(first, -size) if step < 0 else first
+        where[axis] = slice(start, None if before else stop, step)
     return x[tuple(where)]
 
 
