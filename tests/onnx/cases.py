@@ -501,9 +501,41 @@ RESIZES = [
     Case("Upsample", (X,), {"scales": [1.0, 1.0, 2.0, 2.0], "mode": "linear"}, 7, tolerance=1e-5),
 ]
 
+PLACES = RNG.uniform(-1.3, 1.3, (2, 3, 4, 2)).astype(np.float32)
+CORNERS = RNG.uniform(0, 1, (2, 12, 4)).astype(np.float32)
+SCORES = RNG.integers(0, 9, (2, 3, 12)).astype(np.float32)  # with ties
+DETECTION = [
+    *(
+        Case(
+            "GridSample",
+            (X, PLACES * scale),
+            {"mode": mode, "padding_mode": padding, "align_corners": align},
+            opset,
+            tolerance=1e-5,
+        )
+        for opset, modes in (
+            (16, ("bilinear", "nearest", "bicubic")),
+            (20, ("linear", "nearest", "cubic")),
+        )
+        for mode in modes
+        for padding in ("zeros", "border", "reflection")
+        for align in (0, 1)
+        for scale in (1, 3)
+    ),
+    Case("GridSample", (X, PLACES), {}, 16, tolerance=1e-5),
+    Case("GridSample", (VOLUME, f(1, 2, 3, 4, 3)), {}, 20, tolerance=1e-5),
+    Case("NonMaxSuppression", (CORNERS, SCORES)),
+    Case("NonMaxSuppression", (CORNERS, SCORES, i(4))),
+    Case("NonMaxSuppression", (CORNERS, SCORES, i(4), None, n([3]))),
+    Case("NonMaxSuppression", (CORNERS, SCORES, i(9), n([0.3]), n([2])), {"center_point_box": 1}),
+    Case("NonMaxSuppression", (CORNERS, SCORES, i(9), n([0.1]))),
+    Case("NonMaxSuppression", (CORNERS, SCORES, i(9), n([1.0]))),
+]
+
 # Pairs of cases that mean the same; ONNX Runtime serves the second alone.
 PADDED = np.pad(X, ((0, 0), (0, 0), (2, 2), (1, 1)))
 WEIGHT, ROW, PLANE, FACTORS = f(8, 6, 3, 3), f(6), f(9, 11), (f(3, 7), f(7, 5), f(1, 5))
+GAINS, SHIFTS = p(3), f(3)
 EQUIVALENT = [
     (
         Case("Conv", (X, WEIGHT), {"auto_pad": "SAME_UPPER", "dilations": [2, 1]}),
@@ -520,6 +552,10 @@ EQUIVALENT = [
     (
         Case("MaxPool", (np.abs(X),), {**WINDOW, "pads": [2, 1, 2, 1]}),
         Case("MaxPool", (np.abs(PADDED),), WINDOW),
+    ),
+    (
+        Case("GroupNormalization", (X, GAINS, SHIFTS), {"num_groups": 3}, 18),
+        Case("GroupNormalization", (X, GAINS.repeat(2), SHIFTS.repeat(2)), {"num_groups": 3}, 21),
     ),
     (Case("Gemm", FACTORS, {"broadcast": 1}, 6), Case("Gemm", FACTORS)),
     (Case("PRelu", (X, ROW), {}, 6), Case("PRelu", (X, ROW.reshape(6, 1, 1)))),
@@ -549,4 +585,5 @@ CASES = [
     *SHAPING,
     *REDUCTIONS,
     *RESIZES,
+    *DETECTION,
 ]

@@ -80,6 +80,28 @@ def test_lrn_of_an_even_size_has_the_odd_channel_behind():
     assert not np.allclose(mirrored, wanted)
 
 
+@pytest.mark.parametrize("mode", ["linear", "nearest", "cubic"])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+def test_samples_far_outside(mode, padding):
+    places = np.float32([1e30, -3e38, np.inf, -np.inf, np.nan, 0]).repeat(2).reshape(1, 2, 3, 2)
+    attributes = {"mode": mode, "padding_mode": padding, "align_corners": 1}
+    (y,) = run_ours(
+        *single("GridSample", (np.ones((1, 1, 3, 5), np.float32), places), attributes, 20)
+    )
+    wanted = [1, 1, 1, 1, 1, 1] if padding != "zeros" else [0, 0, 0, 0, 0, 1]
+    np.testing.assert_allclose(y.ravel(), wanted, rtol=1e-6)
+
+
+def test_boxes_that_do_not_fit():
+    boxes, scores = f(1, 5, 4), f(1, 2, 5)
+    for arrays, message in (
+        ((boxes, scores[..., 1:]), r"boxes have shape \(1, 5, 4\), scores have \(1, 2, 4\)"),
+        ((boxes, scores, np.array([1]), np.float32([1.5])), "iou_threshold .* got 1.5"),
+    ):
+        with pytest.raises(ValueError, match=rf"y0 \(NonMaxSuppression\): {message}"):
+            run_ours(*single("NonMaxSuppression", arrays))
+
+
 @pytest.mark.parametrize("alpha", [1, 2])
 @pytest.mark.parametrize("compute", [run_ours, run_new_ops])
 def test_swish_keeps_its_digits_far_below_zero(compute, alpha):

@@ -177,6 +177,17 @@ def test_attributes_that_do_not_fit(attributes, message):
         load(conv(**attributes))(X)
 
 
+def test_attributes_of_nodes_without_a_name():
+    refused(
+        chain(node("Relu", "x", "y", colour=3)), "attribute: colour for operator Relu .*Name: y"
+    )
+    group = node("GroupNormalization", "x,s,s", "y", colour=3, num_groups=1)
+    inputs = {"x": X, "s": X[0, 0, 0, :1]}
+    refused(model_of([group], inputs, ["y"], opset=18), r"y \(GroupNormalization\): .*: colour")
+    del group.attribute[:]
+    refused(model_of([group], inputs, ["y"], opset=18), r"y \(GroupNormalization\): .*num_groups")
+
+
 def test_attributes_that_are_not_served():
     bn = [np.ones(2, np.float32)] * 4
     model, _ = single("BatchNormalization", [X, *bn], {"is_test": 0}, 6)

@@ -19,6 +19,8 @@ from fastconv.onnx.translate import DEFAULT_DOMAIN
 
 # Functions of a model are written out where they are called; more nodes than this are a bomb.
 _MOST_NODES = 1_000_000
+# A domain of which onnx has no definitions.
+_HIDDEN = "fastconv.hidden"
 
 
 def label(node: NodeProto) -> str:
@@ -142,10 +144,27 @@ def check_nodes(skeleton: ModelProto) -> None:
             tensor = value.type.tensor_type
             tensor.elem_type = tensor.elem_type or TensorProto.FLOAT
             tensor.shape.SetInParent()
+    for node in checked.graph.node:
+        node.name = node.name or ", ".join(filter(None, node.output))  # which messages tell
+    _hide_deprecated(checked)
     try:
         onnx.checker.check_model(checked)
     except onnx.checker.ValidationError as error:
         raise ValueError(" ".join(f"{error}".split())) from None
+
+
+def _hide_deprecated(model: ModelProto) -> None:
+    """Check and hide from onnx's own check what it refuses as deprecated, and we serve."""
+    for node in model.graph.node:
+        if node.op_type == "GroupNormalization" and node.domain in DEFAULT_DOMAIN:
+            # Its newest definition has the same inputs and attributes.
+            try:
+                onnx.checker.check_node(node)
+            except onnx.checker.ValidationError as error:
+                raise ValueError(f"{label(node)}: {error}") from None
+            node.domain = _HIDDEN
+            if all(item.domain != _HIDDEN for item in model.opset_import):
+                model.opset_import.append(onnx.helper.make_opsetid(_HIDDEN, 1))
 
 
 def _check_required(node: NodeProto, schema: onnx.defs.OpSchema) -> None:

@@ -165,6 +165,7 @@ _ALIKE = frozenset(
         "GlobalAveragePool",
         "GlobalLpPool",
         "GlobalMaxPool",
+        "GridSample",
         "GroupNormalization",
         "HardSigmoid",
         "HardSwish",
@@ -246,7 +247,15 @@ _BROADCAST = frozenset(
         "Xor",
     ]
 )
-_FIXED = {"Flatten": 2, "Gemm": 2, "Shape": 1, "Size": 0, "NonZero": 2, "Range": 1}
+_FIXED = {
+    "Flatten": 2,
+    "Gemm": 2,
+    "Shape": 1,
+    "Size": 0,
+    "NonMaxSuppression": 2,
+    "NonZero": 2,
+    "Range": 1,
+}
 
 
 def _sizes(op: str, inputs: Sequence[Known], attributes: Mapping[str, Any]) -> Sizes | None:

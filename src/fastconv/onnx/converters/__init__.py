@@ -2,6 +2,7 @@
 
 from fastconv.onnx.call import Converter
 from fastconv.onnx.converters import (
+    detection,
     elementwise,
     norms,
     quantized,
@@ -12,6 +13,7 @@ from fastconv.onnx.converters import (
 )
 
 CONVERTERS: dict[str, Converter] = {
+    **detection.CONVERTERS,
     **elementwise.CONVERTERS,
     **norms.CONVERTERS,
     **quantized.CONVERTERS,

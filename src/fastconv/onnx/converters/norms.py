@@ -72,13 +72,21 @@ def group_normalization(call: Call) -> Operator | None:
         call.fallback()
         return None
     form = {"eps": call.get("epsilon", 1e-5), "groups": call.get("num_groups")}
-    return OnnxFunction(call.op, partial(_by_group, **form))
+    # Before opset 21 scale and bias are those of groups.
+    return OnnxFunction(call.op, partial(_by_group, **form, shared=call.opset < 21))
 
 
-def _by_group(x: Array, scale: Array, bias: Array, eps: float, groups: int) -> Array:
+def _by_group(x: Array, scale: Array, bias: Array, eps: float, groups: int, shared: bool) -> Array:
     n, c = x.shape[:2]
     if groups < 1 or c % groups:
         raise ValueError(f"num_groups is {groups}, x has {c} channels")
+    count = groups if shared else c
+    if (scale.shape, bias.shape) != ((count,), (count,)):
+        raise ValueError(
+            f"scale and bias must have shape ({count},), got {scale.shape} and {bias.shape}"
+        )
+    if shared:
+        scale, bias = np.repeat(scale, c // groups), np.repeat(bias, c // groups)
     y = _normalised(x.reshape(n, groups, -1), (2,), eps).reshape(x.shape)
     return y * along(scale, 1, x.ndim) + along(bias, 1, x.ndim)
 

@@ -147,10 +147,7 @@ class Interpolation:
     def _kernel(self, distance: Array) -> Array:
         if self.mode == "linear":
             return np.maximum(1 - distance, 0)
-        a, d = self.cubic, distance
-        near = ((a + 2) * d - (a + 3)) * d * d + 1
-        far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
-        return np.where(d <= 1, near, np.where(d < 2, far, 0))
+        return cubic(distance, self.cubic)
 
     def _rounded(self, where: Array) -> Array:
         match self.nearest:
@@ -161,6 +158,13 @@ class Interpolation:
             case "round_prefer_ceil":
                 return np.floor(where + np.float32(0.5))
         return np.ceil(where - np.float32(0.5))
+
+
+def cubic(d: Array, a: float) -> Array:
+    """Return the weights of cubic interpolation at distances d of at least 0."""
+    near = ((a + 2) * d - (a + 3)) * d * d + 1
+    far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+    return np.where(d <= 1, near, np.where(d < 2, far, 0))
 
 
 def _check_length(name: str, values: Array, sizes: Sequence[int]) -> None:
@@ -189,7 +193,8 @@ def _as(y: Array, dtype: np.dtype[Any]) -> Array:
     return y.astype(dtype, copy=False)
 
 
-def _choice(call: Call, name: str, default: str, allowed: Sequence[str]) -> str:
+def choice(call: Call, name: str, default: str, allowed: Sequence[str]) -> str:
+    """Return an attribute that is one of some names."""
     value: str = call.get(name, default)
     if value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
@@ -200,14 +205,14 @@ def resize(call: Call) -> None:
     """Convert Resize."""
     axes = call.get("axes")
     function = Interpolation(
-        mode=_choice(call, "mode", "nearest", ("nearest", "linear", "cubic")),
-        coordinates=_choice(
+        mode=choice(call, "mode", "nearest", ("nearest", "linear", "cubic")),
+        coordinates=choice(
             call,
             "coordinate_transformation_mode",
             "half_pixel" if call.opset > 10 else "asymmetric",
             _COORDINATES,
         ),
-        nearest=_choice(
+        nearest=choice(
             call,
             "nearest_mode",
             "round_prefer_floor" if call.opset > 10 else "floor",
@@ -217,7 +222,7 @@ def resize(call: Call) -> None:
         exclude_outside=bool(call.get("exclude_outside", 0)),
         extrapolation=call.get("extrapolation_value", 0.0),
         antialias=bool(call.get("antialias", 0)),
-        policy=_choice(call, "keep_aspect_ratio_policy", "stretch", _POLICIES),
+        policy=choice(call, "keep_aspect_ratio_policy", "stretch", _POLICIES),
         axes=None if axes is None else tuple(axes),
     )
     inputs = call.inputs if call.opset > 10 else (call.inputs[0], "", call.inputs[1])
@@ -226,7 +231,7 @@ def resize(call: Call) -> None:
 
 def upsample(call: Call) -> None:
     """Convert Upsample, what Resize was before opset 10."""
-    mode = _choice(call, "mode", "nearest", ("nearest", "linear", "bilinear"))
+    mode = choice(call, "mode", "nearest", ("nearest", "linear", "bilinear"))
     function = Interpolation(
         mode=mode.removeprefix("bi"), coordinates="asymmetric", nearest="floor"
     )
