@@ -336,6 +336,8 @@ def test_channels(dtype, form, batch, channels_last, rng):
         (lambda x: fastconv.max_pool3d(x, 2, padding=2), "half"),
         (lambda x: fastconv.max_pool2d(x, 3, padding=2, dilation=2), "half of the kernel size 3"),
         (lambda x: fastconv.avg_pool3d(x, (5, 2, 2), padding=1), "must not exceed"),
+        (lambda x: fastconv.lp_pool3d(x, 2, (5, 2, 2), 4, True), "must not exceed"),
+        (lambda x: fastconv.grad.avg_pool3d(x.shape, x, (5, 2, 2), 1, 1), "must not exceed"),
         (lambda x: fastconv.avg_pool3d(x, 2, divisor_override=0), "divisor_override"),
         (lambda x: fastconv.max_pool3d(x, 2, dilation=2**62), "depth"),
         (lambda x: fastconv.max_pool3d(x, (9, 1, 1)), "depth"),

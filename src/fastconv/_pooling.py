@@ -86,13 +86,18 @@ def _new_plan(
         steps = kernel if stride is None else _arguments.per_axis("stride", stride, axes)
         spread = _arguments.per_axis("dilation", dilation, axes)
         pads = _pads(padding, kernel, steps, spread)
-        # What torch refuses in three axes alone: windows that need the padding to fit.
-        if kind == "avg" and axes == 3 and any(map(gt, kernel, sizes)):
-            raise ValueError(f"kernel_size {kernel} must not exceed the volume's size {sizes}")
     ceil = _arguments.flag("ceil_mode", ceil_mode)
     counted = _arguments.flag("count_include_pad", count_include_pad)
     form = kernel, steps, pads, spread, ceil, counted, divisor
     return _plan(kind, adaptive, n, c, sizes, *form, last, dtype, None)
+
+
+def check_volume(axes: int, kernel_size: object, plan: PoolPlan) -> None:
+    """Refuse what torch does in averages over three axes alone: windows that need the padding."""
+    if axes == 3:
+        kernel = _arguments.per_axis("kernel_size", kernel_size, axes)
+        if any(map(gt, kernel, plan.sizes)):
+            raise ValueError(f"kernel_size {kernel} must not exceed the volume's size {plan.sizes}")
 
 
 def _output_size(value: object, sizes: tuple[int, ...]) -> tuple[int, ...]:
@@ -201,6 +206,7 @@ def avg_pool(
         divisor=divisor,
         channels_last=channels_last,
     )
+    check_volume(axes, kernel_size, plan)
     return run(plan, x, dtype, out)[0]
 
 

@@ -182,6 +182,8 @@ POOLS = [
     Case("MaxPool", (u8(1, 3, 8, 8),), WINDOW),
     Case("MaxPool", (s8(1, 3, 8, 8),), {**WINDOW, "pads": [1, 1, 1, 1]}),
     Case("MaxPool", (X,), {"kernel_shape": [2, 2]}, opset=7),
+    Case("AveragePool", (VOLUME[..., :2, :],), {"kernel_shape": [3, 3, 3], "pads": [1] * 6}),
+    Case("AveragePool", (VOLUME[..., :2],), {"kernel_shape": [2, 2, 3], "auto_pad": "SAME_UPPER"}),
     Case("AveragePool", (VOLUME,), {"kernel_shape": [2, 2, 3], "pads": [0, 1, 1, 1, 0, 1]}),
     *(
         Case(op, (x,))

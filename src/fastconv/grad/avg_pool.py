@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from fastconv import _arguments
 from fastconv._arguments import FLOATS, Array, Padding, Pair
-from fastconv._pooling import OutputSize, divisor_of, plan_for
+from fastconv._pooling import OutputSize, check_volume, divisor_of, plan_for
 from fastconv.grad._pooling import check_shape, spread
 
 if TYPE_CHECKING:
@@ -447,6 +447,8 @@ def _avg_pool(
     grad_output, dtype = _arguments.as_array("grad_output", grad_output, FLOATS)
     _arguments.image("input_size", shape, axes, False)
     plan = plan_for("avg", shape, dtype, axes, *window, **form)
+    if not form.get("adaptive"):
+        check_volume(axes, window[0], plan)
     check_shape(grad_output, plan.out_shape[-len(shape) :])
     if out is not None:
         _arguments.check_out(out, shape, dtype, {"grad_output": grad_output})

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastconv import _arguments
 from fastconv._arguments import Array, Pair
-from fastconv._pooling import plan_for, run
+from fastconv._pooling import check_volume, plan_for, run
 from fastconv.avg_pool import exponent_of, power
 from fastconv.grad._pooling import check_shape, max_gradient, operands, spread
 
@@ -181,6 +181,8 @@ def _lp_pool(
     form = {"ceil_mode": ceil_mode, "channels_last": channels_last}
     wide = "float32" if dtype == "float16" else dtype
     plan = plan_for("max" if greatest else "avg", x.shape, wide, axes, kernel_size, stride, **form)
+    if not greatest:
+        check_volume(axes, kernel_size, plan)
     check_shape(grad_output, plan.out_shape[-x.ndim :])
     if out is not None:
         _arguments.check_out(out, x.shape, dtype, {"x": x, "grad_output": grad_output})
