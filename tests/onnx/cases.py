@@ -164,6 +164,11 @@ POOLS = [
     Case("LpPool", (LINE,), {"kernel_shape": [4], "p": 3}),
     Case("LpPool", (X,), {**WINDOW, "p": 1}),
     *(
+        Case(op, (X,), {"kernel_shape": [10, 2], "strides": [4, 1], "ceil_mode": 1}, 19)
+        for op in ("MaxPool", "AveragePool", "LpPool")
+    ),
+    Case("MaxPool", (X,), {**WINDOW, "pads": [2, 1, 0, 1], "ceil_mode": 1, "strides": [9, 4]}),
+    *(
         Case("AveragePool", (X,), {**WINDOW, "count_include_pad": 1, **attributes}, 19)
         for attributes in (
             {"pads": [1, 1, 1, 1]},
@@ -176,6 +181,21 @@ POOLS = [
         Case("MaxPool", (X,), {**WINDOW, "storage_order": order, **attributes}, outputs=2)
         for order in (0, 1)
         for attributes in ({}, {"pads": [1, 1, 1, 0]}, {"ceil_mode": 1}, {"dilations": [2, 2]})
+    ),
+    *(
+        Case(
+            "MaxPool",
+            (x,),
+            {**WINDOW, "storage_order": order, "pads": [2, 1, 0, 1], **attributes},
+            outputs=2,
+        )
+        for x in (X, s8(1, 2, 4, 5) // 64, np.full((1, 2, 4, 5), -128, np.int8))
+        for order in (0, 1)
+        for attributes in (
+            {"strides": [1, 1]},
+            {"ceil_mode": 1},
+            {"kernel_shape": [4, 3], "pads": [3, 2, 3, 2]},
+        )
     ),
     Case("MaxPool", (LINE,), {"kernel_shape": [3]}, outputs=2),
     Case("MaxPool", (VOLUME,), {"kernel_shape": [2, 3, 2]}, outputs=2),

@@ -202,6 +202,28 @@ def test_inputs_are_what_the_model_declares():
         graph(X.astype(np.float64))
 
 
+@pytest.mark.parametrize("op", ["LpPool", "AveragePool", "MaxPool"])
+@pytest.mark.parametrize("ceil_mode", [0, 1])
+def test_windows_that_do_not_fit(op, ceil_mode):
+    """On the kernels' path, and tap by tap."""
+    for kernel, pads in ([9, 1], [1, 0, 1, 0]), ([9, 1], [2, 0, 0, 0]), ([11, 2], [2, 2, 1, 2]):
+        attributes = {"kernel_shape": kernel, "pads": pads, "strides": [1, 1]}
+        model, inputs = single(op, [X], {**attributes, "ceil_mode": ceil_mode}, 19)
+        with pytest.raises(ValueError, match=r"y0 \(.*Pool\): kernel of .* does not fit the input"):
+            load(model).run(inputs)
+
+
+@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize("pads", [[0, 1, 0, 1], [0, 3, 0, 2]])
+def test_maxima_of_padding_alone_have_no_index(order, pads):
+    """On the kernels' path, and tap by tap."""
+    attributes = {"kernel_shape": [1, 2], "dilations": [1, 2], "pads": pads, "strides": [1, 3]}
+    x = np.ones((1, 2, 3, 1), np.float32)
+    model, inputs = single("MaxPool", [x], {**attributes, "storage_order": order}, outputs=2)
+    with pytest.raises(ValueError, match=r"y0 \(MaxPool\): a window lies in the padding alone"):
+        load(model).run(inputs)
+
+
 def test_shapes_that_do_not_fit():
     model, _ = single("Conv", [X, np.ones((4, 3, 3, 3), np.float32)], constant=(1,), free=True)
     model.graph.node[0].name = "conv1"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from math import prod
 from typing import Any, Literal
@@ -193,12 +193,13 @@ def max_pool(call: Call) -> Operator | None:
         if _is_served(form):
             return operator
         return OnnxFunction(call.op, partial(_maximum_by_taps, pool=operator))
-    if not _is_served(form):
-        call.fallback()
-        return None
     maxima, indices = call.outputs
     in_plane = call.fresh()
-    call.emit(ops.MaxPool(**form, indices=True), call.inputs[0], outputs=(maxima, in_plane))
+    pool: Operator = ops.MaxPool(**form, indices=True)
+    if not _is_served(form):
+        by_taps = partial(_maximum_and_position_by_taps, pool=ops.MaxPool(**form))
+        pool = OnnxFunction(call.op, by_taps)
+    call.emit(pool, call.inputs[0], outputs=(maxima, in_plane))
     shape = call.emit(ops.Shape(), call.inputs[0])
     over_all = partial(_over_all, columns_first=bool(columns_first))
     call.emit(OnnxFunction(call.op, over_all), in_plane, shape, outputs=(indices,))
@@ -207,6 +208,8 @@ def max_pool(call: Call) -> Operator | None:
 
 def _over_all(position: Array, shape: Array, columns_first: bool) -> Array:
     n, c, *sizes = shape.tolist()
+    if (position < 0).any():
+        raise ValueError("a window lies in the padding alone: its maximum has no index")
     if columns_first:
         axes = np.unravel_index(position, sizes)
         position = np.ravel_multi_index(axes, sizes, order="F")
@@ -244,8 +247,27 @@ def _norm_by_taps(x: Array, pool: ops.AvgPool, p: float) -> Array:
 
 
 def _maximum_by_taps(x: Array, pool: ops.MaxPool) -> Array:
-    least = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    return _reduced_by_taps(x, pool, np.maximum, least)
+    return _reduced_by_taps(x, pool, np.maximum, _least(x))
+
+
+def _least(x: Array) -> float:
+    return -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+
+
+def _maximum_and_position_by_taps(x: Array, pool: ops.MaxPool) -> tuple[Array, Array]:
+    """Return also where in its plane each maximum first is, -1 where a window sees no element."""
+    sizes = x.shape[2:]
+    places = np.arange(prod(sizes)).reshape(1, 1, *sizes)
+    least = _least(x)
+    taps = zip(_taps(x, pool, least, least), _taps(places, pool, -1, -1), strict=True)
+    maxima, position = (part.copy() for part in next(taps))
+    position = np.broadcast_to(position, maxima.shape).copy()
+    for values, where in taps:
+        # The least number is a maximum too, if it is not of the padding.
+        better = (where >= 0) & ((values > maxima) | (position < 0) | (values != values))
+        np.copyto(maxima, values, where=better)
+        np.copyto(position, where, where=better)
+    return maxima, position
 
 
 def _average_by_taps(x: Array, pool: ops.AvgPool) -> Array:
@@ -258,9 +280,20 @@ def _average_by_taps(x: Array, pool: ops.AvgPool) -> Array:
 def _reduced_by_taps(
     x: Array, pool: ops.AvgPool | ops.MaxPool, ufunc: np.ufunc, filling: float
 ) -> Array:
-    """Reduce windows that no kernel serves: tap by tap, over an array with its padding.
+    """Reduce windows that no kernel serves; what they see beyond the padding is the identity."""
+    taps = _taps(x, pool, filling, 0 if ufunc is np.add else filling)
+    result: Any = next(taps).copy()
+    for taken in taps:
+        ufunc(result, taken, out=result)
+    return np.asarray(result)
 
-    What windows see beyond the padding, by `ceil_mode`, is the ufunc's identity.
+
+def _taps(
+    x: Array, pool: ops.AvgPool | ops.MaxPool, filling: float, outside: float
+) -> Iterator[Array]:
+    """Yield, for each tap of the window, what all windows see there.
+
+    That is `filling` in the padding, and `outside` beyond it, where `ceil_mode` lets them end.
     """
     windows = zip(x.shape[2:], *_window(pool, x.shape), strict=True)
     widths, beyond, counts = [], [], []
@@ -270,23 +303,24 @@ def _reduced_by_taps(
         count = (-(-free // stride) if pool.ceil_mode else free // stride) + 1
         if pool.ceil_mode and (count - 1) * stride >= size + before:
             count -= 1
+        if count < 1:
+            raise ValueError(
+                f"kernel of {kernel} with dilation {dilation} does not fit the input of {size} "
+                f"with padding {before} and {after}"
+            )
         counts.append(count)
         widths.append((before, after))
         beyond.append((0, max(0, (count - 1) * stride - free)))
     whole = ((0, 0), (0, 0))
     padded = np.pad(x, (*whole, *widths), constant_values=filling)
-    identity = 0 if ufunc is np.add else filling
-    padded = np.pad(padded, (*whole, *beyond), constant_values=identity)
+    padded = np.pad(padded, (*whole, *beyond), constant_values=outside)
     kernel, stride, dilation, _ = _window(pool, x.shape)
-    result: Any = None
     for tap in np.ndindex(*kernel):
         part = tuple(
             slice(i * d, i * d + (count - 1) * s + 1, s)
             for i, d, s, count in zip(tap, dilation, stride, counts, strict=True)
         )
-        taken = padded[(slice(None), slice(None), *part)]
-        result = taken.copy() if result is None else ufunc(result, taken, out=result)
-    return result
+        yield padded[(slice(None), slice(None), *part)]
 
 
 def _window(pool: ops.AvgPool | ops.MaxPool, shape: tuple[int, ...]) -> tuple[Any, Any, Any, Any]:
