@@ -271,6 +271,31 @@ def test_types_of_inputs():
     model = conv()
     model.graph.input[0].type.tensor_type.elem_type = 99
     refused(model, "x: there is no type 99 of tensors")
+    refused(chain(node("Cast", "x", "y", to=99)), r"y \(Cast\): there is no type 99 of tensors")
+
+
+def test_sizes_of_inputs():
+    model = conv()
+    sizes = model.graph.input[0].type.tensor_type.shape.dim
+    sizes[0].dim_value = -1
+    assert load(model)(np.ones((3, 2, 6, 6), np.float32)).shape == (3, 4, 4, 4)
+    sizes[0].dim_value = -2
+    refused(model, r"x: there are no axes of the sizes \[-2, 2, 6, 6\]")
+
+
+def test_sizes_of_outputs():
+    for op, rest, attributes, message in (
+        ("Resize", (None, None, np.array([1, 2, -3, 6])), {}, "sizes must not be negative, got"),
+        (
+            "ConvTranspose",
+            (np.ones((2, 1, 3, 3), np.float32),),
+            {"output_shape": [11, 8]},
+            "output_shape .* too large",
+        ),
+    ):
+        model, inputs = single(op, [X, *rest], attributes)
+        with pytest.raises(ValueError, match=rf"y0 \({op}\): {message}"):
+            load(model).run(inputs)
 
 
 def external(tmp_path, location, **more):

@@ -48,7 +48,9 @@ def known_of(value: ValueInfoProto) -> Known:
     dtype = None if tensor.elem_type == TensorProto.UNDEFINED else dtype_of(tensor.elem_type)
     if not tensor.HasField("shape"):
         return Known(dtype)
-    # Some exporters say -1 for what is free.
+    declared = [size.dim_value for size in tensor.shape.dim]
+    if min(declared, default=0) < -1:  # which some exporters say for what is free
+        raise ValueError(f"there are no axes of the sizes {declared}")
     return Known(
         dtype,
         tuple(

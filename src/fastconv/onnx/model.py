@@ -102,7 +102,10 @@ def _knowledge(
     for value in inputs:
         known[value.name] = _named_known(value)
     for node in nodes:
-        results = known_outputs(node, opsets.get(node.domain, 1), known)
+        try:
+            results = known_outputs(node, opsets.get(node.domain, 1), known)
+        except ValueError as error:
+            raise ValueError(f"{label(node)}: {error}") from None
         known.update(zip(node.output, results, strict=True))
     known.pop("", None)
     return known

@@ -89,6 +89,8 @@ class Interpolation:
             raise ValueError("neither scales nor sizes are given")
         _check_length("sizes", wanted, sizes)
         lengths = [int(length) for length in wanted]
+        if min(lengths, default=0) < 0:
+            raise ValueError(f"sizes must not be negative, got {lengths}")
         if self.policy == "stretch":
             return [length / size for length, size in zip(lengths, sizes, strict=True)], lengths
         choose = min if self.policy == "not_larger" else max

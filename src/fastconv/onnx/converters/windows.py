@@ -120,6 +120,11 @@ def conv_transpose(call: Call) -> None:
         extra = tuple(
             more + max(0, size - all_) for more, all_, size in zip(extra, full, wanted, strict=True)
         )
+        if any(more >= max(pair) for more, *pair in zip(extra, stride, dilation, strict=True)):
+            raise ValueError(
+                f"output_shape {list(wanted)} is too large: without padding the output has "
+                f"{full}, and output_padding must be below the stride or the dilation"
+            )
         odd_at_end = padding == "same_upper"
         padding = tuple(
             (total // 2, -(-total // 2)) if odd_at_end else (-(-total // 2), total // 2)
