@@ -111,6 +111,15 @@ def test_swish_keeps_its_digits_far_below_zero(compute, alpha):
     np.testing.assert_allclose(y, wanted, rtol=1e-5)
 
 
+@pytest.mark.parametrize("attributes", [{"auto_pad": "SAME_UPPER"}, {"output_shape": [20, 25]}])
+def test_windows_of_weights_whose_sizes_are_free(attributes, theirs):
+    case = Case("ConvTranspose", (f(2, 6, 9, 11), f(6, 4, 3, 4)), {**attributes, "strides": [2, 2]})
+    model, inputs = single(*case.model)
+    for size in model.graph.input[1].type.tensor_type.shape.dim:
+        size.Clear()
+    assert_same([*load(model).run(inputs).values()], theirs(case))
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float16, 1e-3), (np.float64, 1e-6)])
 def test_other_dtypes(dtype, tolerance, theirs):
     """ONNX Runtime convolves float32 alone."""

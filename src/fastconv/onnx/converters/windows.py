@@ -108,7 +108,7 @@ def conv_transpose(call: Call) -> None:
     wanted = tuple(call.get("output_shape") or ())[-axes:]
     padding = _padding(call, axes)
     if wanted or isinstance(padding, str):
-        kernel = tuple(size or 0 for size in call.sizes(1)[2:])
+        kernel = call.spatial(1)
         wanted = wanted or tuple(map(int.__mul__, call.spatial(), stride))
         full = [
             s * (size - 1) + more + (k - 1) * d + 1
