@@ -265,7 +265,7 @@ def test_bits_do_not_depend_on_threads_or_place(dtype, rng):
         assert len(hashes) == 2
     if fastconv.config()["openmp"]:
         with fastconv.num_threads(3):
-            assert module._plan(1, 4096, 1000, dtype, NO_ACTIVATION).threads == 3
+            assert module.dense_plan(1, 4096, 1000, dtype, NO_ACTIVATION).threads == 3
 
 
 def test_not_a_number_and_infinity_stay_in_their_outputs(rng):

@@ -174,9 +174,9 @@ static void run_steps(fc_level level)
                                  .dilation = {1, 1},
                                  .dtype = dtype,
                                  .activation = silu};
-    fc_plan *conv_plan;
-    fc_pool_plan *pool_plan;
-    fc_local_plan *dense_plan;
+    fc_plan *conv_plan = NULL;
+    fc_pool_plan *pool_plan = NULL;
+    fc_local_plan *dense_plan = NULL;
     fc_plan_info info;
     fc_error error;
     start("%s %s steps", fc_level_name(level), dtype_name(dtype));
