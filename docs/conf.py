@@ -60,7 +60,7 @@ numpydoc_validation_checks = {
 # The oracle's functions say "as fastconv's"; attributes have neither parameters nor examples.
 numpydoc_validation_exclude = {
     r"^fastconv\.reference\.",
-    r"\.(weight|bias|parameters|receptive_field|label)$",
+    r"\.(weight|bias|parameters|receptive_field|label|pure)$",
 }
 
 myst_enable_extensions = ["attrs_block", "deflist"]
