@@ -240,7 +240,7 @@ class _Compiler:
             case View():
                 return self.memory.is_same(node)
             case Concat():
-                return self.join(node)
+                return self.join(node, node.operator)
         return False
 
     def tell(self, node: Node, algorithm: str = "", flops: int = 0) -> None:
@@ -369,9 +369,9 @@ class _Compiler:
         self.tell(node)
         return True
 
-    def join(self, node: Node) -> bool:
+    def join(self, node: Node, operator: Concat) -> bool:
         whole, start = self.homes[node.outputs[0]], 0
-        axis = node.operator.axis % len(whole.shape)  # type: ignore[attr-defined]
+        axis = operator.axis % len(whole.shape)
         parts: list[tuple[Home | Array, Home]] = []
         for key in node.inputs:
             shape = self.network.specs[key].shape

@@ -238,8 +238,37 @@ class Graph(GraphBase):
             self._compiled.move_to_end(key)
             return self._compiled[key]
 
+    def evaluate(self, inputs: Mapping[str, ArrayLike]) -> dict[str, Array]:
+        """Return the outputs as the nodes mean them: one after the other, nothing compiled.
+
+        Parameters
+        ----------
+        inputs : mapping of str to array_like
+            One for each of ``input_names``.
+
+        Returns
+        -------
+        dict of str to ndarray
+            New arrays, which differ from those of `run` by rounding alone.
+
+        Raises
+        ------
+        TypeError, ValueError, MemoryError
+            As of `run`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastconv.graph import Graph, Node
+        >>> from fastconv.graph.operators import Add
+        >>> graph = Graph([Node(Add(), ("a", "b"), ("y",), "sum")], {"a": None, "b": None}, "y", {})
+        >>> graph.evaluate({"a": np.array([1.0]), "b": np.array([2.0])})
+        {'y': array([3.])}
+        """
+        results = self._evaluate(self._checked(inputs))
+        return dict(zip(self.output_names, results, strict=True))
+
     def _evaluate(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
-        """Compute node by node: what is right whatever the data."""
         return _Partly(self, 0).run(arrays)
 
     def _partly(self, error: DynamicShapeError) -> _Partly:
@@ -348,14 +377,11 @@ class Graph(GraphBase):
         floats = [a.dtype for a in self.constants.values() if a.dtype.kind == "f"]
         specs = {}
         for key, form in self._declared.items():
-            fixed = form is not None and all(isinstance(size, int) for size in form[1])
-            if fixed and len(shapes) < len(self._declared):
-                shape: Any = form[1]  # type: ignore[index]
-            else:
-                shape = next(given, None)
+            dtype, declared = form or (floats[0] if floats else np.dtype(np.float32), (None,))
+            fixed = all(isinstance(size, int) for size in declared)
+            shape = declared if fixed and len(shapes) < len(self._declared) else next(given, None)
             if shape is None:
                 raise ValueError(f"{self.name}: the shape of input {key} is not given")
-            dtype = form[0] if form else floats[0] if floats else np.dtype(np.float32)
             specs[key] = Spec(_arguments.shape(f"the shape of {key}", shape), dtype)
         if next(given, None) is not None:
             raise ValueError(f"{self.name} has {len(self._declared)} inputs, got more shapes")
@@ -383,6 +409,12 @@ class _Partly:
     def __init__(self, graph: Graph, count: int) -> None:
         self._head = graph._head(count)
         self._rest = graph.nodes[count:]
+        last = {key: i for i, node in enumerate(self._rest) for key in node.inputs}
+        kept = {"", *graph.constants, *graph.output_names}
+        self._dead: list[list[str]] = [[] for _ in self._rest]  # what no node after each needs
+        for key, i in last.items():
+            if key not in kept:
+                self._dead[i].append(key)
         self._inputs = graph.input_names
         self._outputs = graph.output_names
         self._constants = graph.constants
@@ -393,10 +425,12 @@ class _Partly:
         values: dict[str, Array | None] = {"": None, **self._constants, **inputs}
         if self._head is not None:
             values.update(self._head.run(inputs))
-        for node in self._rest:
+        for node, dead in zip(self._rest, self._dead, strict=True):
             results = evaluate_node(node, [values[key] for key in node.inputs])
             values.update(zip(node.outputs, results, strict=False))
             values[""] = None
+            for key in dead:
+                del values[key]
         return tuple(np.array(values[key], order="C") for key in self._outputs)
 
 

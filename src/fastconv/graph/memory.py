@@ -112,7 +112,7 @@ class Memory:
         """Decide which values lie in the memory of others."""
         for node in self._network.nodes:
             if isinstance(node.operator, Concat):
-                self._take_slices(node)
+                self._take_slices(node, node.operator)
         self._lasting = {self._root(key) for key in self._slices if self._uses[key] > 1}
         for node in self._network.nodes:
             match node.operator:
@@ -125,10 +125,10 @@ class Memory:
                     if len(node.inputs) > 3:
                         self._take_over(node.inputs[3], node)
 
-    def _take_slices(self, node: Node) -> None:
+    def _take_slices(self, node: Node, operator: Concat) -> None:
         """Let the parts of a concatenation be written where they belong, where they can be."""
         whole = node.outputs[0]
-        axis = node.operator.axis % len(self._specs[whole].shape)  # type: ignore[attr-defined]
+        axis = operator.axis % len(self._specs[whole].shape)
         start = 0
         for key in node.inputs:
             maker = self._makers.get(key)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fastconv.graph.node import Node, Shape, Spec, given
 from fastconv.graph.operators.convolution import Dense
 from fastconv.graph.operators.elementwise import BatchNorm
-from fastconv.graph.operators.shaping import Flatten, Function, Identity
+from fastconv.graph.operators.shaping import Flatten, Function
 from fastconv.graph.simplify import Specs, inferred
 
 if TYPE_CHECKING:
@@ -267,7 +267,7 @@ class _Field(NamedTuple):
             return widest._replace(whole=tuple(s + (n - 1) * jump for s, n, jump in axes))
         if isinstance(node.operator, Dense) and widest.whole:
             return cls(widest.whole, widest.jump)
-        window = None if isinstance(node.operator, Identity) else node.operator.window(*inputs)
+        window = node.operator.window(*inputs)
         if window is None or len(window.kernel) != len(widest.size):
             return widest
         reach = [d * (k - 1) for d, k in zip(window.dilation, window.kernel, strict=True)]

@@ -292,17 +292,16 @@ class _Fusion:
         a, b = node.inputs
         if self.specs[a][:2] != self.specs[b][:2] or a == b:
             return False
-        order = {key: i for i, key in enumerate(self.nodes)}
-        makers = [
-            (order[key], maker, other)
+        makers = {
+            key: (maker, other)
             for key, other in ((a, b), (b, a))
             if (maker := self.open_maker(key)) is not None
             and len(maker.inputs) < 4
             and not self.network.is_constant(other)
-        ]
+        }
         if not makers:
             return False
-        _, maker, other = max(makers, key=lambda item: item[0])
+        maker, other = makers[next(key for key in reversed(self.nodes) if key in makers)]
         inputs = (*maker.inputs, *("",) * (3 - len(maker.inputs)), other)
         # It runs where the sum stood: before that the other value may not be there.
         self.take(maker, node, inputs=inputs)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class Pool(Operator):
 
     def evaluate(self, *inputs: Array | None) -> tuple[Array, ...]:
         """Pool."""
-        x, dtype = _arguments.as_array("x", inputs[0], NUMBERS)  # type: ignore[arg-type]
+        x, dtype = _arguments.as_array("x", cast("Array", inputs[0]), NUMBERS)
         plan = self.plan(x.shape, dtype)
         pooled, indices = run(plan, x, dtype, None, return_indices=self.with_indices)
         return (pooled,) if indices is None else (pooled, indices)
@@ -42,13 +42,36 @@ class Pool(Operator):
         return (*results, Spec(shape, np.dtype(np.int64))) if self.with_indices else results
 
 
+@dataclass(frozen=True, kw_only=True)
 class WindowPool(Pool):
     """A pooling by windows; `padding` as for `Conv`."""
 
+    kind: ClassVar[Literal["max", "avg"]]
+
     kernel: Pair
-    stride: Pair
-    padding: Padding | Literal["same_upper", "same_lower"]
-    dilation: Pair
+    stride: Pair = 1
+    padding: Padding | Literal["same_upper", "same_lower"] = 0
+    dilation: Pair = 1
+    ceil_mode: bool = False
+
+    def plan(self, shape: Shape, dtype: str) -> PoolPlan:
+        """Return the plan of a pooling of arrays of the given shape."""
+        return plan_for(
+            self.kind,
+            shape,
+            dtype,
+            spatial_axes("x", shape),
+            self.kernel,
+            self.stride,
+            self.padding_for(shape),
+            dilation=self.dilation,
+            ceil_mode=self.ceil_mode,
+            **self.further(),
+        )
+
+    def further(self) -> dict[str, Any]:
+        """Return what its kind has beside these arguments."""
+        return {}
 
     def padding_for(self, shape: Shape) -> Padding:
         """Return the padding of an input of the given shape, as `max_pool2d` takes it."""
@@ -91,31 +114,14 @@ class MaxPool(WindowPool):
     (array([[[[5., 9.]]]], dtype=float32), array([[[[1, 6]]]]))
     """
 
-    kernel: Pair
-    stride: Pair = 1
-    padding: Padding | Literal["same_upper", "same_lower"] = 0
-    dilation: Pair = 1
-    ceil_mode: bool = False
+    kind = "max"
+
     indices: bool = False
 
     @property
     def with_indices(self) -> bool:
         """Whether the second result is the maxima's positions."""
         return self.indices
-
-    def plan(self, shape: Shape, dtype: str) -> PoolPlan:
-        """Return the plan of a pooling of arrays of the given shape."""
-        return plan_for(
-            "max",
-            shape,
-            dtype,
-            spatial_axes("x", shape),
-            self.kernel,
-            self.stride,
-            self.padding_for(shape),
-            dilation=self.dilation,
-            ceil_mode=self.ceil_mode,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,27 +154,13 @@ class AvgPool(WindowPool):
     (array([[[[3.25, 4.75]]]], dtype=float32),)
     """
 
-    kernel: Pair
-    stride: Pair = 1
-    padding: Padding | Literal["same_upper", "same_lower"] = 0
-    dilation: Pair = 1
-    ceil_mode: bool = False
+    kind = "avg"
+
     count_include_pad: bool = True
 
-    def plan(self, shape: Shape, dtype: str) -> PoolPlan:
-        """Return the plan of a pooling of arrays of the given shape."""
-        return plan_for(
-            "avg",
-            shape,
-            dtype,
-            spatial_axes("x", shape),
-            self.kernel,
-            self.stride,
-            self.padding_for(shape),
-            dilation=self.dilation,
-            ceil_mode=self.ceil_mode,
-            count_include_pad=self.count_include_pad,
-        )
+    def further(self) -> dict[str, Any]:
+        """Return what padding counts for."""
+        return {"count_include_pad": self.count_include_pad}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,8 +207,6 @@ class GlobalPool(AdaptivePool):
     ----------
     kind : {"max", "avg"}
         What is taken of a channel.
-    output_size : int, default 1
-        Stays 1.
 
     Examples
     --------
@@ -226,4 +216,4 @@ class GlobalPool(AdaptivePool):
     (array([[[[2.]]]], dtype=float32),)
     """
 
-    output_size: Pair = 1
+    output_size: Pair = field(default=1, init=False)
