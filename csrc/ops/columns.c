@@ -147,29 +147,39 @@ size_t fc_fold_scratch(const struct fc_columns *p)
     return sum_bytes(p) + fc_align((size_t)p->ow * sizeof(float));
 }
 
+struct job {
+    const struct fc_columns *p;
+    char *scratch;
+    int64_t rows; /* of an item */
+};
+
+static void run_share(const void *arg, struct fc_items *items)
+{
+    const struct job *const job = arg;
+    const struct fc_columns *const p = job->p;
+    const fc_columns_desc *d = p->desc;
+    const int half = p->dtype == FC_FLOAT16, wide = p->dtype == FC_FLOAT64;
+    const int64_t rows = job->rows, blocks = fc_ceil_div(d->h, rows);
+    char *const own = job->scratch + (size_t)items->thread * fc_fold_scratch(p);
+    const struct worker w = {.p = p,
+                             .family = wide ? p->kernels->f64 : p->kernels->f32,
+                             .size = wide ? sizeof(double) : sizeof(float),
+                             .sum = half ? own : NULL,
+                             .piece = half ? own + sum_bytes(p) : NULL};
+    for (int64_t t; (t = fc_next(items)) >= 0;) {
+        const int64_t plane = t / blocks, first = t % blocks * rows;
+        for (int64_t ih = first; ih < fc_min(first + rows, d->h); ih++)
+            fold_row(&w, plane / d->c, plane % d->c, ih);
+    }
+}
+
 void fc_fold_run(const struct fc_columns *p, char *scratch, int threads)
 {
     const fc_columns_desc *d = p->desc;
-    const int half = p->dtype == FC_FLOAT16, wide = p->dtype == FC_FLOAT64;
     const double row_bytes =
         (double)d->kh * (double)d->kw * (double)d->w * (double)p->element_bytes;
     const int64_t rows = fc_max(1, fc_min(d->h, (int64_t)((double)ITEM_BYTES / row_bytes)));
-    const int64_t blocks = fc_ceil_div(d->h, rows), items = d->n * d->c * blocks;
-    const int64_t claim = fc_claim(fc_fold_seconds(p), items, threads);
-    (void)claim;
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        char *const own = scratch + (size_t)fc_thread_index() * fc_fold_scratch(p);
-        const struct worker w = {.p = p,
-                                 .family = wide ? p->kernels->f64 : p->kernels->f32,
-                                 .size = wide ? sizeof(double) : sizeof(float),
-                                 .sum = half ? own : NULL,
-                                 .piece = half ? own + sum_bytes(p) : NULL};
-#pragma omp for schedule(dynamic, claim)
-        for (int64_t t = 0; t < items; t++) {
-            const int64_t plane = t / blocks, first = t % blocks * rows;
-            for (int64_t ih = first; ih < fc_min(first + rows, d->h); ih++)
-                fold_row(&w, plane / d->c, plane % d->c, ih);
-        }
-    }
+    const int64_t items = d->n * d->c * fc_ceil_div(d->h, rows);
+    const struct job job = {p, scratch, rows};
+    fc_share(threads, items, fc_claim(fc_fold_seconds(p), items, threads), run_share, &job);
 }

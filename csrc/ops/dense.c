@@ -232,18 +232,30 @@ static void pack_block(const fc_plan *p, const void *weight, int64_t group, int6
         p->family->weights(&w);
 }
 
+struct packing {
+    const fc_plan *p;
+    const void *weight;
+    char *packed;
+};
+
+static void pack_share(const void *job, struct fc_items *items)
+{
+    const struct packing *const w = job;
+    const fc_plan *const p = w->p;
+    const struct fc_dense_blocking *b = p->blocking;
+    for (int64_t item; (item = fc_next(items)) >= 0;) {
+        const int64_t group = item / b->blocks, block = item % b->blocks;
+        const int64_t channel = group * fc_tile_channels(p) + block * p->family->nr;
+        pack_block(p, w->weight, group, block,
+                   w->packed + channel * p->taps * (int64_t)p->element_bytes);
+    }
+}
+
 void fc_dense_pack_weights(const fc_plan *p, const void *weight, void *packed, int threads)
 {
     const struct fc_dense_blocking *b = p->blocking;
-    const int64_t items = p->desc.groups * b->blocks;
-    (void)threads; /* a serial build has no use for it */
-#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(dynamic, 1)
-    for (int64_t item = 0; item < items; item++) {
-        const int64_t group = item / b->blocks, block = item % b->blocks;
-        const int64_t channel = group * fc_tile_channels(p) + block * p->family->nr;
-        pack_block(p, weight, group, block,
-                   (char *)packed + channel * p->taps * (int64_t)p->element_bytes);
-    }
+    const struct packing w = {p, weight, packed};
+    fc_share(threads, p->desc.groups * b->blocks, 1, pack_share, &w);
 }
 
 int64_t fc_block_nr(const fc_plan *p, int64_t block)
@@ -492,38 +504,48 @@ size_t fc_dense_block_bytes(const fc_plan *p, int threads)
     return fc_align((size_t)(p->family->nr * p->taps) * p->element_bytes);
 }
 
+struct job {
+    const fc_plan *p;
+    const struct fc_conv_io *io;
+    fc_dense_pack_fn *pack;
+    struct cut cut;
+};
+
+static void run_share(const void *arg, struct fc_items *items)
+{
+    const struct job *const job = arg;
+    const fc_plan *const p = job->p;
+    const struct fc_conv_io *const io = job->io;
+    const struct fc_dense_blocking *b = p->blocking;
+    const struct cut c = job->cut;
+    char *scratch = io->scratch + (size_t)items->thread * io->scratch_bytes;
+    struct fc_dense_slab s = {
+        .scratch = scratch,
+        .block = scratch + p->scratch_bytes,
+        .row = (float *)(scratch + fc_align((size_t)packed_bytes_of(p, b->item_lines)))};
+    int64_t held = -1;
+    for (int64_t item; (item = fc_next(items)) >= 0;) {
+        const int64_t slab = item / c.parts, part = item % c.parts;
+        if (slab != held) {
+            const int64_t line_item = slab % c.line_items, rest = slab / c.line_items;
+            s.image = rest / p->desc.groups;
+            s.group = rest % p->desc.groups;
+            s.line0 = line_item * c.item_lines;
+            s.line1 = fc_min(s.line0 + c.item_lines, b->lines);
+            s.slab = s.scratch;
+            s.tap_step = b->tap_step;
+            s.line_step = b->line_step;
+            s.in_place = 0;
+            job->pack(p, io, &s);
+            held = slab;
+        }
+        const int64_t block0 = part * c.part_blocks;
+        run_item(p, io, &s, block0, fc_min(block0 + c.part_blocks, b->blocks));
+    }
+}
+
 void fc_dense_run(const fc_plan *p, const struct fc_conv_io *io, fc_dense_pack_fn *pack)
 {
-    const struct fc_dense_blocking *b = p->blocking;
-    const struct cut c = cut_work(p, io->threads);
-    const int threads = (int)fc_min(io->threads, c.items);
-    (void)threads; /* a serial build has no use for it */
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        char *scratch = io->scratch + (size_t)fc_thread_index() * io->scratch_bytes;
-        struct fc_dense_slab s = {
-            .scratch = scratch,
-            .block = scratch + p->scratch_bytes,
-            .row = (float *)(scratch + fc_align((size_t)packed_bytes_of(p, b->item_lines)))};
-        int64_t held = -1;
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t item = 0; item < c.items; item++) {
-            const int64_t slab = item / c.parts, part = item % c.parts;
-            if (slab != held) {
-                const int64_t line_item = slab % c.line_items, rest = slab / c.line_items;
-                s.image = rest / p->desc.groups;
-                s.group = rest % p->desc.groups;
-                s.line0 = line_item * c.item_lines;
-                s.line1 = fc_min(s.line0 + c.item_lines, b->lines);
-                s.slab = s.scratch;
-                s.tap_step = b->tap_step;
-                s.line_step = b->line_step;
-                s.in_place = 0;
-                pack(p, io, &s);
-                held = slab;
-            }
-            const int64_t block0 = part * c.part_blocks;
-            run_item(p, io, &s, block0, fc_min(block0 + c.part_blocks, b->blocks));
-        }
-    }
+    const struct job job = {p, io, pack, cut_work(p, io->threads)};
+    fc_share((int)fc_min(io->threads, job.cut.items), job.cut.items, 1, run_share, &job);
 }

@@ -358,53 +358,62 @@ static void pack_plane(const fc_plan *p, const struct fc_conv_io *io, struct pac
     }
 }
 
-static void run_planes(const fc_plan *p, const struct fc_conv_io *io)
+struct job {
+    const fc_plan *p;
+    const struct fc_conv_io *io;
+    const char *bias; /* of run_rows */
+};
+
+static void run_planes_share(const void *arg, struct fc_items *items)
 {
+    const struct job *const job = arg;
+    const fc_plan *const p = job->p;
+    const struct fc_conv_io *const io = job->io;
     const fc_conv_desc *d = &p->desc;
     const struct fc_dw_blocking *b = p->blocking;
     const int64_t copies = p->kg, depth = d->depth.kernel;
-    const int64_t items = fc_dw_item_count(p), claim = fc_claim(p->seconds, items, io->threads);
     const size_t slabs_bytes = p->scratch_bytes - converted_bytes(p);
     const size_t slab_bytes = slabs_bytes / (size_t)b->item_channels;
-    (void)claim;
-#pragma omp parallel num_threads(io->threads) if (io -> threads > 1)
-    {
-        char *const slabs = io->scratch + (size_t)fc_thread_index() * p->scratch_bytes;
-        float *const converted = (float *)(slabs + slabs_bytes);
-        struct fc_dw_plane plane = {
-            .x_row = b->item_rows == 1 ? 0 : d->stride[0] * depth * b->slab_row,
-            .kernel_row = (b->item_rows == 1 ? 1 : d->dilation[0]) * b->slab_row,
-            .columns = p->runs,
-            .kh = window_rows(p),
-            .kw = d->kw,
-            .y_row = io->y.h,
-            .r_row = io->residual.h,
-            .cols = p->ow,
-            .act = fc_last_act(&p->desc.activation),
-            .half = d->dtype == FC_FLOAT16};
-        /* The zeros around the image; and rows that the kernel reads and drops must not hold
-         * denormals by chance, for they are slow. */
-        memset(slabs, 0, slabs_bytes);
-#pragma omp for schedule(dynamic, claim)
-        for (int64_t i = 0; i < items; i++) {
-            const struct fc_dw_item item = fc_dw_item_of(p, i);
-            plane.rows = item.rows;
-            struct packing packing = packing_of(p, io, item.row0, item.rows);
-            for (int64_t c = item.c0; c < item.c1; c++)
-                pack_plane(p, io, &packing, item.image, c,
-                           slabs + (size_t)(c - item.c0) * slab_bytes, converted);
-            for (int64_t k = item.c0 * copies; k < item.c1 * copies; k++) {
-                plane.x = slabs + (size_t)(k / copies - item.c0) * slab_bytes;
-                plane.w = (const char *)io->packed + (size_t)(k * p->taps) * p->element_bytes;
-                plane.bias = bias_at(p, io->bias, k);
-                plane.y = fc_dw_output(p, &io->y, item.image, k, item.row0);
-                plane.residual = io->residual.data
-                                     ? fc_dw_output(p, &io->residual, item.image, k, item.row0)
-                                     : NULL;
-                p->family->dw_plane(&plane);
-            }
+    char *const slabs = io->scratch + (size_t)items->thread * p->scratch_bytes;
+    float *const converted = (float *)(slabs + slabs_bytes);
+    struct fc_dw_plane plane = {.x_row = b->item_rows == 1 ? 0 : d->stride[0] * depth * b->slab_row,
+                                .kernel_row =
+                                    (b->item_rows == 1 ? 1 : d->dilation[0]) * b->slab_row,
+                                .columns = p->runs,
+                                .kh = window_rows(p),
+                                .kw = d->kw,
+                                .y_row = io->y.h,
+                                .r_row = io->residual.h,
+                                .cols = p->ow,
+                                .act = fc_last_act(&p->desc.activation),
+                                .half = d->dtype == FC_FLOAT16};
+    /* The zeros around the image; and rows that the kernel reads and drops must not hold
+     * denormals by chance, for they are slow. */
+    memset(slabs, 0, slabs_bytes);
+    for (int64_t i; (i = fc_next(items)) >= 0;) {
+        const struct fc_dw_item item = fc_dw_item_of(p, i);
+        plane.rows = item.rows;
+        struct packing packing = packing_of(p, io, item.row0, item.rows);
+        for (int64_t c = item.c0; c < item.c1; c++)
+            pack_plane(p, io, &packing, item.image, c, slabs + (size_t)(c - item.c0) * slab_bytes,
+                       converted);
+        for (int64_t k = item.c0 * copies; k < item.c1 * copies; k++) {
+            plane.x = slabs + (size_t)(k / copies - item.c0) * slab_bytes;
+            plane.w = (const char *)io->packed + (size_t)(k * p->taps) * p->element_bytes;
+            plane.bias = bias_at(p, io->bias, k);
+            plane.y = fc_dw_output(p, &io->y, item.image, k, item.row0);
+            plane.residual =
+                io->residual.data ? fc_dw_output(p, &io->residual, item.image, k, item.row0) : NULL;
+            p->family->dw_plane(&plane);
         }
     }
+}
+
+static void run_planes(const fc_plan *p, const struct fc_conv_io *io)
+{
+    const int64_t items = fc_dw_item_count(p);
+    const struct job job = {p, io, NULL};
+    fc_share(io->threads, items, fc_claim(p->seconds, items, io->threads), run_planes_share, &job);
 }
 
 /* One row of output pixels [q0, q0 + pixels), whose windows have the same taps inside the image. */
@@ -466,17 +475,19 @@ static void run_row(const fc_plan *p, const struct fc_conv_io *io, int64_t image
     }
 }
 
+static void run_rows_share(const void *arg, struct fc_items *items)
+{
+    const struct job *const job = arg;
+    for (int64_t i; (i = fc_next(items)) >= 0;)
+        run_row(job->p, job->io, i / job->p->oh, i % job->p->oh, job->bias);
+}
+
 static void run_rows(const fc_plan *p, const struct fc_conv_io *io)
 {
-    const fc_conv_desc *d = &p->desc;
     const int64_t items = p->images * p->oh;
-    const int64_t claim = fc_claim(p->seconds, items, io->threads);
-    (void)claim;
-    char *bias = io->scratch;
-    fc_load_bias(p, io->bias, 0, d->k, bias);
-#pragma omp parallel for num_threads(io->threads) if (io->threads > 1) schedule(dynamic, claim)
-    for (int64_t item = 0; item < items; item++)
-        run_row(p, io, item / p->oh, item % p->oh, bias);
+    const struct job job = {p, io, io->scratch};
+    fc_load_bias(p, io->bias, 0, p->desc.k, io->scratch);
+    fc_share(io->threads, items, fc_claim(p->seconds, items, io->threads), run_rows_share, &job);
 }
 
 static void depthwise_run(const fc_plan *p, const struct fc_conv_io *io)

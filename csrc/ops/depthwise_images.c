@@ -137,56 +137,65 @@ static struct planes convert(const fc_plan *p, const struct fc_conv_io *io,
                            .top = halves.top + first};
 }
 
-void fc_dw_run_images(const fc_plan *p, const struct fc_conv_io *io)
+struct job {
+    const fc_plan *p;
+    const struct fc_conv_io *io;
+    char *zeros, *bias; /* zeros: NULL where the weights are finite */
+};
+
+static void run_share(const void *arg, struct fc_items *items)
 {
+    const struct job *const job = arg;
+    const fc_plan *const p = job->p;
+    const struct fc_conv_io *const io = job->io;
     const fc_conv_desc *d = &p->desc;
     const int64_t taps = d->kh * d->kw, copies = p->kg, size = (int64_t)p->element_bytes;
-    const int64_t items = fc_dw_item_count(p), claim = fc_claim(p->seconds, items, io->threads);
-    const int half = d->dtype == FC_FLOAT16, finite = weights_are_finite(p, io->packed);
-    char *const zeros = io->scratch, *const bias = zeros + zeros_bytes(p);
-    (void)claim;
-    if (!finite)
-        memset(zeros, 0, zeros_bytes(p));
-    fc_load_bias(p, io->bias, 0, d->k, bias);
-#pragma omp parallel num_threads(io->threads) if (io -> threads > 1)
-    {
-        char *const sums =
-            bias + fc_dw_bias_bytes(p) + (size_t)fc_thread_index() * p->scratch_bytes;
-        float *const converted = (float *)(sums + sums_bytes(p));
-#pragma omp for schedule(dynamic, claim)
-        for (int64_t i = 0; i < items; i++) {
-            const struct fc_dw_item item = fc_dw_item_of(p, i);
-            const struct planes planes =
-                half ? convert(p, io, &item, converted) : planes_of(p, io, &item);
-            struct fc_dw_image call = {.x_plane = copies == 1 ? planes.channel : 0,
-                                       .x_row = planes.row,
-                                       .height = planes.height,
-                                       .width = d->w,
-                                       .top = planes.top,
-                                       .left = d->pad[2],
-                                       .zeros = finite ? NULL : zeros,
-                                       .size = d->kh,
-                                       .stride = d->stride[0],
-                                       .y_plane = io->y.c,
-                                       .y_row = io->y.h,
-                                       .r_plane = io->residual.c,
-                                       .r_row = io->residual.h,
-                                       .planes = copies == 1 ? item.c1 - item.c0 : copies,
-                                       .rows = item.rows,
-                                       .cols = p->ow,
-                                       .act = fc_last_act(&p->desc.activation),
-                                       .half = half,
-                                       .sums = sums};
-            for (int64_t k = item.c0 * copies; k < item.c1 * copies; k += call.planes) {
-                call.x = planes.x + (k / copies - item.c0) * planes.channel * size;
-                call.w = (const char *)io->packed + k * taps * size;
-                call.bias = bias + k * size;
-                call.y = fc_dw_output(p, &io->y, item.image, k, item.row0);
-                call.residual = io->residual.data
-                                    ? fc_dw_output(p, &io->residual, item.image, k, item.row0)
-                                    : NULL;
-                p->family->dw_image(&call);
-            }
+    const int half = d->dtype == FC_FLOAT16;
+    char *const sums = job->bias + fc_dw_bias_bytes(p) + (size_t)items->thread * p->scratch_bytes;
+    float *const converted = (float *)(sums + sums_bytes(p));
+    for (int64_t i; (i = fc_next(items)) >= 0;) {
+        const struct fc_dw_item item = fc_dw_item_of(p, i);
+        const struct planes planes =
+            half ? convert(p, io, &item, converted) : planes_of(p, io, &item);
+        struct fc_dw_image call = {.x_plane = copies == 1 ? planes.channel : 0,
+                                   .x_row = planes.row,
+                                   .height = planes.height,
+                                   .width = d->w,
+                                   .top = planes.top,
+                                   .left = d->pad[2],
+                                   .zeros = job->zeros,
+                                   .size = d->kh,
+                                   .stride = d->stride[0],
+                                   .y_plane = io->y.c,
+                                   .y_row = io->y.h,
+                                   .r_plane = io->residual.c,
+                                   .r_row = io->residual.h,
+                                   .planes = copies == 1 ? item.c1 - item.c0 : copies,
+                                   .rows = item.rows,
+                                   .cols = p->ow,
+                                   .act = fc_last_act(&p->desc.activation),
+                                   .half = half,
+                                   .sums = sums};
+        for (int64_t k = item.c0 * copies; k < item.c1 * copies; k += call.planes) {
+            call.x = planes.x + (k / copies - item.c0) * planes.channel * size;
+            call.w = (const char *)io->packed + k * taps * size;
+            call.bias = job->bias + k * size;
+            call.y = fc_dw_output(p, &io->y, item.image, k, item.row0);
+            call.residual =
+                io->residual.data ? fc_dw_output(p, &io->residual, item.image, k, item.row0) : NULL;
+            p->family->dw_image(&call);
         }
     }
+}
+
+void fc_dw_run_images(const fc_plan *p, const struct fc_conv_io *io)
+{
+    const int64_t items = fc_dw_item_count(p);
+    const int finite = weights_are_finite(p, io->packed);
+    char *const zeros = io->scratch, *const bias = zeros + zeros_bytes(p);
+    if (!finite)
+        memset(zeros, 0, zeros_bytes(p));
+    fc_load_bias(p, io->bias, 0, p->desc.k, bias);
+    const struct job job = {p, io, finite ? NULL : zeros, bias};
+    fc_share(io->threads, items, fc_claim(p->seconds, items, io->threads), run_share, &job);
 }

@@ -40,27 +40,39 @@ static void run_range(const struct fc_elementwise *e, const struct fc_act *act, 
         f->activate(n, x, y, act);
 }
 
+struct activating {
+    const struct fc_elementwise *elements;
+    struct fc_act act;
+};
+
+static void activate_share(const void *job, struct fc_items *items)
+{
+    const struct activating *const a = job;
+    const int64_t count = a->elements->count;
+    for (int64_t i; (i = fc_next(items)) >= 0;)
+        run_range(a->elements, &a->act, i * CHUNK, fc_min(CHUNK, count - i * CHUNK));
+}
+
 void fc_elementwise_run(const struct fc_elementwise *e, const fc_activation *activation,
                         double seconds, int threads)
 {
-    const struct fc_act act = {(int)activation->kind, activation->a, activation->b};
+    const struct activating a = {e, {(int)activation->kind, activation->a, activation->b}};
     const int64_t chunks = fc_ceil_div(e->count, CHUNK);
-    const int64_t claim = fc_claim(seconds, chunks, threads);
-    (void)claim;
-#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(dynamic, claim)
-    for (int64_t i = 0; i < chunks; i++)
-        run_range(e, &act, i * CHUNK, fc_min(CHUNK, e->count - i * CHUNK));
+    fc_share(threads, chunks, fc_claim(seconds, chunks, threads), activate_share, &a);
+}
+
+static void scale_share(const void *job, struct fc_items *items)
+{
+    const struct fc_scaling *const s = job;
+    const int64_t pixels = s->elements.count / s->planes;
+    for (int64_t i; (i = fc_next(items)) >= 0;) {
+        const int64_t c = i % s->c;
+        const struct fc_act line = {FC_ACT_LINEAR, s->scale[c], s->shift[c]};
+        run_range(&s->elements, &line, i * pixels, pixels);
+    }
 }
 
 void fc_scaling_run(const struct fc_scaling *s, double seconds, int threads)
 {
-    const struct fc_elementwise *e = &s->elements;
-    const int64_t claim = fc_claim(seconds, s->planes, threads), pixels = e->count / s->planes;
-    (void)claim;
-#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(dynamic, claim)
-    for (int64_t i = 0; i < s->planes; i++) {
-        const int64_t c = i % s->c;
-        const struct fc_act line = {FC_ACT_LINEAR, s->scale[c], s->shift[c]};
-        run_range(e, &line, i * pixels, pixels);
-    }
+    fc_share(threads, s->planes, fc_claim(seconds, s->planes, threads), scale_share, s);
 }

@@ -161,26 +161,34 @@ static void run_item(const struct fc_gather *g, const struct item *t, char *stag
         g->kernels->stream(first, stage, t->planes * t->rows * staged_row);
 }
 
+struct job {
+    const struct fc_gather *g;
+    struct cut cut;
+    char *scratch;
+};
+
+static void run_share(const void *arg, struct fc_items *items)
+{
+    const struct job *const job = arg;
+    const struct fc_gather *const g = job->g;
+    const struct cut cut = job->cut;
+    char *const stage = cut.streams ? job->scratch + items->thread * ITEM_BYTES : NULL;
+    for (int64_t i; (i = fc_next(items)) >= 0;) {
+        struct item t = {.col0 = i % cut.col_blocks * cut.cols,
+                         .row0 = i / cut.col_blocks % cut.row_blocks * cut.rows,
+                         .plane0 = i / cut.col_blocks / cut.row_blocks * cut.planes};
+        t.cols = fc_min(cut.cols, g->cols - t.col0);
+        t.rows = fc_min(cut.rows, g->rows - t.row0);
+        t.planes = fc_min(cut.planes, g->planes - t.plane0);
+        run_item(g, &t, stage);
+    }
+    if (stage)
+        g->kernels->stream_end();
+}
+
 void fc_gather_run(const struct fc_gather *g, char *scratch, int threads)
 {
-    const struct cut cut = cut_of(g);
-    const int64_t items = cut.plane_blocks * cut.row_blocks * cut.col_blocks;
-    const int64_t claim = fc_claim(fc_gather_seconds(g), items, threads);
-    (void)claim;
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        char *const stage = cut.streams ? scratch + fc_thread_index() * ITEM_BYTES : NULL;
-#pragma omp for schedule(dynamic, claim)
-        for (int64_t i = 0; i < items; i++) {
-            struct item t = {.col0 = i % cut.col_blocks * cut.cols,
-                             .row0 = i / cut.col_blocks % cut.row_blocks * cut.rows,
-                             .plane0 = i / cut.col_blocks / cut.row_blocks * cut.planes};
-            t.cols = fc_min(cut.cols, g->cols - t.col0);
-            t.rows = fc_min(cut.rows, g->rows - t.row0);
-            t.planes = fc_min(cut.planes, g->planes - t.plane0);
-            run_item(g, &t, stage);
-        }
-        if (stage)
-            g->kernels->stream_end();
-    }
+    const struct job job = {g, cut_of(g), scratch};
+    const int64_t items = job.cut.plane_blocks * job.cut.row_blocks * job.cut.col_blocks;
+    fc_share(threads, items, fc_claim(fc_gather_seconds(g), items, threads), run_share, &job);
 }

@@ -443,7 +443,7 @@ static void run_stage(const struct fc_weight_worker *w)
 {
     const int64_t packs = fc_weight_pack_items(w);
     const int64_t items = w->b->lanes.blocks * w->b->spread.blocks * w->b->pieces;
-    if (!w->shared) {
+    if (!w->member) {
         for (int64_t i = 0; i < packs; i++)
             fc_weight_pack_item(w, i);
         for (int64_t i = 0; i < items; i++)
@@ -452,15 +452,15 @@ static void run_stage(const struct fc_weight_worker *w)
     }
     const double seconds =
         w->p->seconds / (double)(w->p->desc.groups * w->b->chunks * w->b->stages);
-    const int64_t claim = fc_claim(seconds, items, w->io->threads);
-    (void)claim;
-    /* Each ends in a barrier. */
-#pragma omp for schedule(dynamic, 1)
-    for (int64_t i = 0; i < packs; i++)
+    struct fc_items packing = fc_begin(w->member, packs, 1);
+    for (int64_t i; (i = fc_next(&packing)) >= 0;)
         fc_weight_pack_item(w, i);
-#pragma omp for schedule(dynamic, claim)
-    for (int64_t i = 0; i < items; i++)
+    fc_meet(w->member);
+    struct fc_items computing =
+        fc_begin(w->member, items, fc_claim(seconds, items, w->io->threads));
+    for (int64_t i; (i = fc_next(&computing)) >= 0;)
         compute_item(w, i);
+    fc_meet(w->member);
 }
 
 static void run_group(struct fc_weight_worker *w, int64_t group)
@@ -479,13 +479,45 @@ static void run_group(struct fc_weight_worker *w, int64_t group)
     }
 }
 
+struct job {
+    const fc_plan *p;
+    const struct fc_weight_io *io;
+    int apart;
+};
+
+static void run_member(const void *arg, struct fc_member *me)
+{
+    const struct job *const job = arg;
+    const fc_plan *const p = job->p;
+    const struct fc_weight_io *const io = job->io;
+    const struct fc_weight_blocking *b = p->blocking;
+    const size_t thread = (size_t)me->thread, owners = job->apart ? (size_t)io->threads : 1;
+    struct fc_weight_worker w = {.p = p, .b = b, .io = io};
+    w.lanes = io->scratch + (job->apart ? thread * b->group_bytes : 0);
+    w.spread = w.lanes + packed_bytes(p, &b->lanes);
+    w.sums = w.spread + packed_bytes(p, &b->spread);
+    w.zeros = io->scratch + owners * b->group_bytes + thread * b->thread_bytes;
+    w.tile = w.zeros + fc_align(FC_NR_MAX * sizeof(double));
+    w.own_sums = w.tile + tile_bytes(p);
+    w.row = w.own_sums + sums_bytes(p, b);
+    memset(w.zeros, 0, FC_NR_MAX * sizeof(double));
+    if (io->threads > 1 && !job->apart) {
+        w.member = me;
+        for (int64_t g = 0; g < p->desc.groups; g++)
+            run_group(&w, g);
+    } else {
+        struct fc_items groups = fc_begin(me, p->desc.groups, 1);
+        for (int64_t g; (g = fc_next(&groups)) >= 0;)
+            run_group(&w, g);
+    }
+}
+
 static void tiles_run(const fc_plan *p, const struct fc_weight_io *io)
 {
     const struct fc_weight_blocking *b = p->blocking;
-    const size_t lanes_bytes = packed_bytes(p, &b->lanes),
-                 spread_bytes = packed_bytes(p, &b->spread);
-    const int apart = works_apart(p, io->threads);
-    const size_t owners = apart ? (size_t)io->threads : 1;
+    const struct job job = {p, io, works_apart(p, io->threads)};
+    const size_t lanes_bytes = packed_bytes(p, &b->lanes);
+    const size_t owners = job.apart ? (size_t)io->threads : 1;
     /* Idle lanes are computed and dropped: no denormals in them, which are slow. */
     if (b->lanes.channels - (b->lanes.blocks - 1) * b->lanes.width < b->lanes.last)
         for (size_t owner = 0; owner < owners; owner++) {
@@ -493,27 +525,7 @@ static void tiles_run(const fc_plan *p, const struct fc_weight_io *io)
                 (size_t)((b->lanes.blocks - 1) * b->lanes.stride) * p->element_bytes;
             memset(io->scratch + owner * b->group_bytes + last, 0, lanes_bytes - last);
         }
-#pragma omp parallel num_threads(io->threads) if (io -> threads > 1)
-    {
-        const size_t thread = (size_t)fc_thread_index();
-        struct fc_weight_worker w = {.p = p, .b = b, .io = io, .shared = io->threads > 1 && !apart};
-        w.lanes = io->scratch + (apart ? thread * b->group_bytes : 0);
-        w.spread = w.lanes + lanes_bytes;
-        w.sums = w.spread + spread_bytes;
-        w.zeros = io->scratch + owners * b->group_bytes + thread * b->thread_bytes;
-        w.tile = w.zeros + fc_align(FC_NR_MAX * sizeof(double));
-        w.own_sums = w.tile + tile_bytes(p);
-        w.row = w.own_sums + sums_bytes(p, b);
-        memset(w.zeros, 0, FC_NR_MAX * sizeof(double));
-        if (w.shared) {
-            for (int64_t g = 0; g < p->desc.groups; g++)
-                run_group(&w, g);
-        } else {
-#pragma omp for schedule(dynamic, 1)
-            for (int64_t g = 0; g < p->desc.groups; g++)
-                run_group(&w, g);
-        }
-    }
+    fc_together(io->threads, run_member, &job);
 }
 
 const struct fc_weight_way fc_weight_tiles = {

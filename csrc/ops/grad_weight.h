@@ -4,6 +4,7 @@
 #define FC_OPS_GRAD_WEIGHT_H
 
 #include "base/plan.h"
+#include "ops/parallel.h"
 
 /* Pixels that are packed in one go. */
 enum { FC_WEIGHT_PIECE = 256 };
@@ -40,10 +41,10 @@ struct fc_weight_worker {
     const fc_plan *p;
     const struct fc_weight_blocking *b;
     const struct fc_weight_io *io;
+    struct fc_member *member; /* of the threads that the packed operands belong to; NULL: its own */
     char *lanes, *spread, *sums; /* of a group */
     char *zeros, *tile, *own_sums;
     char *row;
-    int shared; /* the packed operands belong to all threads */
     int64_t group;
     /* The chunk: images, and the output rows and columns of each. */
     int64_t chunk, image, images, row0, rows, col0, cols;

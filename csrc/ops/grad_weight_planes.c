@@ -323,28 +323,36 @@ static void run_item(struct worker *w)
     deliver(w);
 }
 
+struct job {
+    const fc_plan *p;
+    const struct fc_weight_io *io;
+};
+
+static void run_share(const void *arg, struct fc_items *items)
+{
+    const struct job *const job = arg;
+    const fc_plan *const p = job->p;
+    const struct planes *b = p->blocking;
+    struct worker w = {.p = p, .b = b, .io = job->io};
+    w.x = w.io->scratch + (size_t)items->thread * p->scratch_bytes;
+    w.y = w.x + fc_align((size_t)(b->channels * b->slab) * p->element_bytes);
+    w.row = (float *)(w.y + fc_align((size_t)(b->outputs * b->y_slab) * p->element_bytes));
+    w.sums = (char *)w.row + fc_align((size_t)b->row_elements * sizeof(float));
+    /* A plane's only band finds the rows of zeros around it as the last plane left them. */
+    memset(w.x, 0, (size_t)(w.y - w.x));
+    for (int64_t i; (i = fc_next(items)) >= 0;) {
+        w.c0 = i * b->channels;
+        w.c1 = fc_min(w.c0 + b->channels, p->desc.c);
+        run_item(&w);
+    }
+}
+
 static void planes_run(const fc_plan *p, const struct fc_weight_io *io)
 {
     const struct planes *b = p->blocking;
     const int64_t items = fc_ceil_div(p->desc.c, b->channels);
-    const int64_t claim = fc_claim(p->seconds, items, io->threads);
-    (void)claim;
-#pragma omp parallel num_threads(io->threads) if (io -> threads > 1)
-    {
-        struct worker w = {.p = p, .b = b, .io = io};
-        w.x = io->scratch + (size_t)fc_thread_index() * p->scratch_bytes;
-        w.y = w.x + fc_align((size_t)(b->channels * b->slab) * p->element_bytes);
-        w.row = (float *)(w.y + fc_align((size_t)(b->outputs * b->y_slab) * p->element_bytes));
-        w.sums = (char *)w.row + fc_align((size_t)b->row_elements * sizeof(float));
-        /* A plane's only band finds the rows of zeros around it as the last plane left them. */
-        memset(w.x, 0, (size_t)(w.y - w.x));
-#pragma omp for schedule(dynamic, claim)
-        for (int64_t i = 0; i < items; i++) {
-            w.c0 = i * b->channels;
-            w.c1 = fc_min(w.c0 + b->channels, p->desc.c);
-            run_item(&w);
-        }
-    }
+    const struct job job = {p, io};
+    fc_share(io->threads, items, fc_claim(p->seconds, items, io->threads), run_share, &job);
 }
 
 const struct fc_weight_way fc_weight_planes = {

@@ -225,34 +225,43 @@ static void run_item(struct worker *w, const struct item *t)
     p->family->store(&store);
 }
 
+struct job {
+    const fc_local_plan *p;
+    const struct fc_local_io *io;
+};
+
+static void run_share(const void *arg, struct fc_items *items)
+{
+    const struct job *const job = arg;
+    const fc_local_plan *const p = job->p;
+    const int64_t row_blocks = fc_ceil_div(p->desc.k, p->item_rows);
+    const int64_t image_blocks = fc_ceil_div(p->desc.n, p->item_images);
+    const struct layout l = layout_of(p);
+    char *const own = job->io->scratch + (size_t)items->thread * p->scratch_bytes;
+    struct worker w = {.p = p,
+                       .io = job->io,
+                       .columns = own + l.columns,
+                       .window = own + l.window,
+                       .rows = own + l.rows,
+                       .partial = own + l.partial,
+                       .bias = own + l.bias,
+                       .tile = own + l.tile,
+                       .held = -1};
+    for (int64_t i; (i = fc_next(items)) >= 0;) {
+        struct item t = {.block = i / row_blocks, .row0 = i % row_blocks * p->item_rows};
+        t.pixel = t.block / image_blocks;
+        t.image0 = t.block % image_blocks * p->item_images;
+        t.images = fc_min(p->item_images, p->desc.n - t.image0);
+        t.rows = fc_min(p->item_rows, p->desc.k - t.row0);
+        run_item(&w, &t);
+    }
+}
+
 void fc_local_run_items(const fc_local_plan *p, const struct fc_local_io *io)
 {
     const int64_t row_blocks = fc_ceil_div(p->desc.k, p->item_rows);
     const int64_t image_blocks = fc_ceil_div(p->desc.n, p->item_images);
     const int64_t items = p->oh * p->ow * image_blocks * row_blocks;
-    const int64_t claim = fc_claim(p->seconds, items, io->threads);
-    const struct layout l = layout_of(p);
-    (void)claim;
-#pragma omp parallel num_threads(io->threads) if (io -> threads > 1)
-    {
-        char *const own = io->scratch + (size_t)fc_thread_index() * p->scratch_bytes;
-        struct worker w = {.p = p,
-                           .io = io,
-                           .columns = own + l.columns,
-                           .window = own + l.window,
-                           .rows = own + l.rows,
-                           .partial = own + l.partial,
-                           .bias = own + l.bias,
-                           .tile = own + l.tile,
-                           .held = -1};
-#pragma omp for schedule(dynamic, claim)
-        for (int64_t i = 0; i < items; i++) {
-            struct item t = {.block = i / row_blocks, .row0 = i % row_blocks * p->item_rows};
-            t.pixel = t.block / image_blocks;
-            t.image0 = t.block % image_blocks * p->item_images;
-            t.images = fc_min(p->item_images, p->desc.n - t.image0);
-            t.rows = fc_min(p->item_rows, p->desc.k - t.row0);
-            run_item(&w, &t);
-        }
-    }
+    const struct job job = {p, io};
+    fc_share(io->threads, items, fc_claim(p->seconds, items, io->threads), run_share, &job);
 }

@@ -370,56 +370,73 @@ static enum fc_pool_path path_now(const fc_pool_plan *p, const fc_array *x, int 
     return p->path;
 }
 
-void fc_pool_run(const fc_pool_plan *p, const fc_array *x, const fc_array *y, int64_t *indices,
-                 char *scratch, int threads)
+struct job {
+    const fc_pool_plan *p;
+    const fc_array *x, *y;
+    int64_t *indices;
+    char *scratch;
+    enum fc_pool_path path;
+    int64_t channels, row_blocks, col_blocks; /* items along each */
+};
+
+static void run_share(const void *arg, struct fc_items *items)
 {
     static run_fn *const run[] = {
         [FC_POOL_PLANES] = run_planes,    [FC_POOL_SPANS] = run_spans,
         [FC_POOL_BESIDE] = run_beside,    [FC_POOL_PIXELS] = run_pixels,
         [FC_POOL_WHOLE] = run_whole,      [FC_POOL_WINDOWS] = fc_pool_windows,
         [FC_POOL_PIECES] = fc_pool_pieces};
-    const fc_pool_desc *d = &p->desc;
-    const enum fc_pool_path path = path_now(p, x, indices != NULL);
+    const struct job *const job = arg;
+    const fc_pool_plan *const p = job->p;
+    const enum fc_pool_path path = job->path;
     const int joins = path == p->path && fc_pool_joins_planes(p);
-    const int64_t planes = path == p->path ? p->item_planes : 1;
-    const int64_t channels = d->channels_last ? 1 : fc_ceil_div(d->c, planes);
-    const int64_t row_blocks = fc_ceil_div(p->out[1], p->item_rows);
-    const int64_t col_blocks = fc_ceil_div(p->out[2], p->item_cols);
-    const int64_t items = d->n * channels * p->out[0] * row_blocks * col_blocks;
-    const int64_t claim = fc_claim(indices ? p->index_seconds : p->seconds, items, threads);
-    (void)claim;
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        char *const own = scratch + (size_t)fc_thread_index() * p->scratch_bytes;
-        struct fc_pool_worker w = {
-            .p = p,
-            .x = x,
-            .y = y,
-            .indices = indices,
-            .axis = {fc_pool_axis(p, 0), fc_pool_axis(p, 1), fc_pool_axis(p, 2)},
-            .row_count = own,
-            .col_count = own + fc_align((size_t)(p->item_rows * 8)),
-            .held = {.rows = 0, .cols = 0}};
-        w.line = w.col_count + fc_align((size_t)(p->item_cols * 8));
-        w.ones = w.line + p->line_bytes;
-        w.joined = own + p->scratch_bytes - p->joined_bytes;
-        if (joins || path == FC_POOL_SPANS)
-            for (int64_t i = 0; i < FC_POOL_JOIN; i++)
-                set_element(p, w.ones, i, 1);
-#pragma omp for schedule(dynamic, claim)
-        for (int64_t i = 0; i < items; i++) {
-            const int64_t column = i / row_blocks / p->out[0] / channels;
-            struct fc_pool_item t = {.row0 = i % row_blocks * p->item_rows,
-                                     .plane = i / row_blocks % p->out[0],
-                                     .channel = i / row_blocks / p->out[0] % channels,
-                                     .col0 = column % col_blocks * p->item_cols,
-                                     .image = column / col_blocks};
-            t.cols = fc_min(p->item_cols, p->out[2] - t.col0);
-            t.rows = fc_min(p->item_rows, p->out[1] - t.row0);
-            if (joins)
-                run_volume(&w, &t, run[path]);
-            else
-                run[path](&w, &t);
-        }
+    char *const own = job->scratch + (size_t)items->thread * p->scratch_bytes;
+    struct fc_pool_worker w = {.p = p,
+                               .x = job->x,
+                               .y = job->y,
+                               .indices = job->indices,
+                               .axis = {fc_pool_axis(p, 0), fc_pool_axis(p, 1), fc_pool_axis(p, 2)},
+                               .row_count = own,
+                               .col_count = own + fc_align((size_t)(p->item_rows * 8)),
+                               .held = {.rows = 0, .cols = 0}};
+    w.line = w.col_count + fc_align((size_t)(p->item_cols * 8));
+    w.ones = w.line + p->line_bytes;
+    w.joined = own + p->scratch_bytes - p->joined_bytes;
+    if (joins || path == FC_POOL_SPANS)
+        for (int64_t i = 0; i < FC_POOL_JOIN; i++)
+            set_element(p, w.ones, i, 1);
+    for (int64_t i; (i = fc_next(items)) >= 0;) {
+        const int64_t row = i % job->row_blocks, plane = i / job->row_blocks;
+        const int64_t channel = plane / p->out[0], column = channel / job->channels;
+        struct fc_pool_item t = {.row0 = row * p->item_rows,
+                                 .plane = plane % p->out[0],
+                                 .channel = channel % job->channels,
+                                 .col0 = column % job->col_blocks * p->item_cols,
+                                 .image = column / job->col_blocks};
+        t.cols = fc_min(p->item_cols, p->out[2] - t.col0);
+        t.rows = fc_min(p->item_rows, p->out[1] - t.row0);
+        if (joins)
+            run_volume(&w, &t, run[path]);
+        else
+            run[path](&w, &t);
     }
+}
+
+void fc_pool_run(const fc_pool_plan *p, const fc_array *x, const fc_array *y, int64_t *indices,
+                 char *scratch, int threads)
+{
+    const fc_pool_desc *d = &p->desc;
+    struct job job = {.p = p,
+                      .x = x,
+                      .y = y,
+                      .indices = indices,
+                      .scratch = scratch,
+                      .path = path_now(p, x, indices != NULL),
+                      .row_blocks = fc_ceil_div(p->out[1], p->item_rows),
+                      .col_blocks = fc_ceil_div(p->out[2], p->item_cols)};
+    const int64_t planes = job.path == p->path ? p->item_planes : 1;
+    job.channels = d->channels_last ? 1 : fc_ceil_div(d->c, planes);
+    const int64_t items = d->n * job.channels * p->out[0] * job.row_blocks * job.col_blocks;
+    const double seconds = indices ? p->index_seconds : p->seconds;
+    fc_share(threads, items, fc_claim(seconds, items, threads), run_share, &job);
 }

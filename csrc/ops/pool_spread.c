@@ -171,43 +171,53 @@ size_t fc_spread_bytes(const fc_pool_plan *p)
     return lay_out(p, NULL, NULL);
 }
 
+struct job {
+    const fc_pool_plan *p;
+    const void *output;
+    void *input;
+    char *scratch;
+};
+
+static void run_share(const void *arg, struct fc_items *items)
+{
+    const struct job *const job = arg;
+    const fc_pool_plan *const p = job->p;
+    const fc_pool_desc *d = &p->desc;
+    const int64_t channels = channels_of(p), bytes = (int64_t)p->io_bytes;
+    const int64_t row_bytes = d->size[2] * channels * bytes;
+    const int64_t window_bytes = p->out[0] * p->out[1] * p->out[2] * channels * bytes;
+    const int64_t blocks = fc_ceil_div(d->size[1], ITEM_ROWS);
+    struct spreader s = {.p = p,
+                         .axis = {fc_pool_axis(p, 0), fc_pool_axis(p, 1), fc_pool_axis(p, 2)},
+                         .channels = channels};
+    lay_out(p, job->scratch + (size_t)items->thread * fc_spread_bytes(p), &s);
+    for (int64_t q = 0; q < p->out[2]; q++)
+        s.share[q] = 1 / fc_pool_count(p, &s.axis[2], 2, q);
+    for (int64_t iw = 0; iw < d->size[2]; iw++)
+        s.columns[iw] = windows_of(&s.axis[2], p->out[2], iw);
+    for (int64_t item; (item = fc_next(items)) >= 0;) {
+        const int64_t image = item / blocks / d->size[0], id = item / blocks % d->size[0];
+        const int64_t row0 = item % blocks * ITEM_ROWS;
+        const int64_t row1 = fc_min(row0 + ITEM_ROWS, d->size[1]);
+        const char *windows = (const char *)job->output + image * window_bytes;
+        char *pixels =
+            (char *)job->input + ((image * d->size[0] + id) * d->size[1] + row0) * row_bytes;
+        for (int64_t ih = row0; ih < row1; ih++, pixels += row_bytes) {
+            if (ih > row0 && same_span(windows_of(&s.axis[1], p->out[1], ih),
+                                       windows_of(&s.axis[1], p->out[1], ih - 1)))
+                memcpy(pixels, pixels - row_bytes, (size_t)row_bytes);
+            else
+                spread_row(&s, windows, id, ih, pixels);
+        }
+    }
+}
+
 void fc_spread_run(const fc_pool_plan *p, const void *output, void *input, char *scratch,
                    int threads)
 {
     const fc_pool_desc *d = &p->desc;
-    const int64_t channels = channels_of(p), bytes = (int64_t)p->io_bytes;
     const int64_t images = d->channels_last ? d->n : d->n * d->c;
-    const int64_t row_bytes = d->size[2] * channels * bytes;
-    const int64_t window_bytes = p->out[0] * p->out[1] * p->out[2] * channels * bytes;
-    const int64_t blocks = fc_ceil_div(d->size[1], ITEM_ROWS);
-    const int64_t items = images * d->size[0] * blocks;
-    const int64_t claim = fc_claim(fc_spread_seconds(p), items, threads);
-    (void)claim;
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        struct spreader s = {.p = p,
-                             .axis = {fc_pool_axis(p, 0), fc_pool_axis(p, 1), fc_pool_axis(p, 2)},
-                             .channels = channels};
-        lay_out(p, scratch + (size_t)fc_thread_index() * fc_spread_bytes(p), &s);
-        for (int64_t q = 0; q < p->out[2]; q++)
-            s.share[q] = 1 / fc_pool_count(p, &s.axis[2], 2, q);
-        for (int64_t iw = 0; iw < d->size[2]; iw++)
-            s.columns[iw] = windows_of(&s.axis[2], p->out[2], iw);
-#pragma omp for schedule(dynamic, claim)
-        for (int64_t item = 0; item < items; item++) {
-            const int64_t image = item / blocks / d->size[0], id = item / blocks % d->size[0];
-            const int64_t row0 = item % blocks * ITEM_ROWS;
-            const int64_t row1 = fc_min(row0 + ITEM_ROWS, d->size[1]);
-            const char *windows = (const char *)output + image * window_bytes;
-            char *pixels =
-                (char *)input + ((image * d->size[0] + id) * d->size[1] + row0) * row_bytes;
-            for (int64_t ih = row0; ih < row1; ih++, pixels += row_bytes) {
-                if (ih > row0 && same_span(windows_of(&s.axis[1], p->out[1], ih),
-                                           windows_of(&s.axis[1], p->out[1], ih - 1)))
-                    memcpy(pixels, pixels - row_bytes, (size_t)row_bytes);
-                else
-                    spread_row(&s, windows, id, ih, pixels);
-            }
-        }
-    }
+    const int64_t items = images * d->size[0] * fc_ceil_div(d->size[1], ITEM_ROWS);
+    const struct job job = {p, output, input, scratch};
+    fc_share(threads, items, fc_claim(fc_spread_seconds(p), items, threads), run_share, &job);
 }

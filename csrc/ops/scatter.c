@@ -94,28 +94,37 @@ size_t fc_scatter_bytes(const fc_scatter_desc *d)
     return fc_align(sums ? (size_t)(d->size * item_channels(d)) * sizeof(float) : 1);
 }
 
-void fc_scatter_run(const struct fc_kernels *kernels, const fc_scatter_desc *d, size_t bytes,
-                    const int64_t *indices, const void *from, void *to, char *scratch, int threads)
+struct job {
+    const struct fc_kernels *kernels;
+    const fc_scatter_desc *d;
+    size_t bytes;
+    const int64_t *indices;
+    const void *from;
+    void *to;
+    char *scratch;
+};
+
+static void run_share(const void *arg, struct fc_items *items)
 {
+    const struct job *const job = arg;
+    const fc_scatter_desc *const d = job->d;
+    const size_t bytes = job->bytes;
     const size_t scratch_bytes = fc_scatter_bytes(d);
     const int64_t stride = d->channels_last ? d->c : 1, most = item_channels(d);
-    const int64_t groups = fc_ceil_div(d->c, most), items = d->n * groups;
+    const int64_t groups = fc_ceil_div(d->c, most);
     const int takes = d->kind == FC_SCATTER_TAKE;
     const int64_t read = takes ? d->size : d->pooled, written = takes ? d->pooled : d->size;
-    const int64_t claim = fc_claim(fc_scatter_seconds(d), items, threads);
-    (void)claim;
-#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(dynamic, claim)
-    for (int64_t item = 0; item < items; item++) {
+    for (int64_t item; (item = fc_next(items)) >= 0;) {
         const int64_t image = item / groups, c = item % groups * most;
         /* Of channel c: channels are side by side, or blocks of one follow each other. */
         const int64_t of_image = d->channels_last ? image * d->c : image * d->c + c;
         const int64_t side = d->channels_last ? c : 0;
         const struct block b = {.d = d,
-                                .indices = indices + of_image * d->pooled + side,
+                                .indices = job->indices + of_image * d->pooled + side,
                                 .channels = fc_min(most, d->c - c),
                                 .stride = stride};
-        const char *source = (const char *)from + (of_image * read + side) * (int64_t)bytes;
-        char *target = (char *)to + (of_image * written + side) * (int64_t)bytes;
+        const char *source = (const char *)job->from + (of_image * read + side) * (int64_t)bytes;
+        char *target = (char *)job->to + (of_image * written + side) * (int64_t)bytes;
         if (b.channels == stride)
             memset(target, 0, (size_t)(written * stride) * bytes);
         else
@@ -124,9 +133,17 @@ void fc_scatter_run(const struct fc_kernels *kernels, const fc_scatter_desc *d, 
         if (d->kind != FC_SCATTER_ADD)
             move_places(&b, source, target, (int64_t)bytes, takes);
         else if (d->dtype == FC_FLOAT16)
-            add_halves(kernels, &b, (const uint16_t *)source, (uint16_t *)target,
-                       (float *)(scratch + (size_t)fc_thread_index() * scratch_bytes));
+            add_halves(job->kernels, &b, (const uint16_t *)source, (uint16_t *)target,
+                       (float *)(job->scratch + (size_t)items->thread * scratch_bytes));
         else
             add_places(&b, source, target, d->dtype == FC_FLOAT64);
     }
+}
+
+void fc_scatter_run(const struct fc_kernels *kernels, const fc_scatter_desc *d, size_t bytes,
+                    const int64_t *indices, const void *from, void *to, char *scratch, int threads)
+{
+    const struct job job = {kernels, d, bytes, indices, from, to, scratch};
+    const int64_t items = d->n * fc_ceil_div(d->c, item_channels(d));
+    fc_share(threads, items, fc_claim(fc_scatter_seconds(d), items, threads), run_share, &job);
 }

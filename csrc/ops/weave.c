@@ -2,6 +2,7 @@
 #include "base/checked.h"
 #include "ops/elements.h"
 #include "ops/ops.h"
+#include "ops/parallel.h"
 
 /* y[q * count + f] = phases[f][q] for a row: phase f has ceil((w - f) / count) elements in it. */
 static void weave_row(const struct fc_weave *v, int64_t row, char *y)
@@ -36,14 +37,11 @@ static void weave_pairs(const struct fc_weave *v, int64_t row, uint32_t *restric
         y[w - 1] = a[w / 2];
 }
 
-void fc_weave_run(const struct fc_weave *v, int threads)
+static void run_share(const void *job, struct fc_items *items)
 {
-    const int64_t rows = v->n * v->c * v->d * v->h;
+    const struct fc_weave *const v = job;
     const fc_array *y = &v->y;
-    (void)threads; /* a serial build has no use for it */
-    /* Rows take tens of nanoseconds: claiming them would take longer. */
-#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
-    for (int64_t row = 0; row < rows; row++) {
+    for (int64_t row; (row = fc_next(items)) >= 0;) {
         const int64_t h = row % v->h, d = row / v->h % v->d, c = row / v->h / v->d % v->c;
         const int64_t n = row / v->h / v->d / v->c;
         char *to = (char *)y->data +
@@ -53,4 +51,11 @@ void fc_weave_run(const struct fc_weave *v, int threads)
         else
             weave_row(v, row, to);
     }
+}
+
+void fc_weave_run(const struct fc_weave *v, int threads)
+{
+    const int64_t rows = v->n * v->c * v->d * v->h;
+    /* Rows take tens of nanoseconds: claiming each would take longer. */
+    fc_share(threads, rows, fc_ceil_div(rows, threads), run_share, v);
 }

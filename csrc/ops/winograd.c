@@ -8,8 +8,8 @@
  *           A^T M A, bias and epilogue
  *
  * A tile's pixels are broadcast and output channels are the lanes, so the products are dense tiles
- * with one run of taps, the input channels.  Where there are too few blocks for the threads, these
- * share one V: they divide its channels, meet, and divide the output channels.
+ * with one run of taps, the input channels.  The blocks that are left when each thread has had the
+ * same number are shared: threads divide the channels of V, meet, and divide the output channels.
  *
  * A dilated window sees each phase of the dilation as an image of its own; the phases of a row are
  * packed side by side (struct fc_slab) and their results interleaved before they are stored.
@@ -246,14 +246,25 @@ static void pack_block(const fc_plan *p, const float *weight, int64_t group, int
     }
 }
 
+struct packing {
+    const fc_plan *p;
+    const float *weight;
+    float *packed;
+};
+
+static void pack_share(const void *job, struct fc_items *items)
+{
+    const struct packing *const w = job;
+    const struct winograd_blocking *b = w->p->blocking;
+    for (int64_t i; (i = fc_next(items)) >= 0;)
+        pack_block(w->p, w->weight, i / b->blocks, i % b->blocks, w->packed);
+}
+
 static void pack(const fc_plan *p, const void *weight, void *packed, int threads)
 {
     const struct winograd_blocking *b = p->blocking;
-    const int64_t items = p->desc.groups * b->blocks;
-    (void)threads;
-#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(dynamic, 1)
-    for (int64_t item = 0; item < items; item++)
-        pack_block(p, weight, item / b->blocks, item % b->blocks, packed);
+    const struct packing w = {p, weight, packed};
+    fc_share(threads, p->desc.groups * b->blocks, 1, pack_share, &w);
 }
 
 /* ---- running ---- */
@@ -479,41 +490,52 @@ static void finish(const fc_plan *p, const struct fc_conv_io *io, const struct b
     }
 }
 
+struct job {
+    const fc_plan *p;
+    const struct fc_conv_io *io;
+    int64_t alone, count; /* blocks that a thread computes by itself, and all */
+};
+
+static void run_member(const void *arg, struct fc_member *me)
+{
+    const struct job *const job = arg;
+    const fc_plan *const p = job->p;
+    const struct fc_conv_io *const io = job->io;
+    const struct winograd_blocking *b = p->blocking;
+    struct work work = work_of(p, io->scratch + (size_t)me->thread * p->scratch_bytes);
+    struct fc_items items = fc_begin(me, job->alone, 1);
+    for (int64_t i; (i = fc_next(&items)) >= 0;) {
+        const struct block k = block_at(p, i);
+        transform(p, io, &k, &work, 0, p->channels);
+        finish(p, io, &k, &work, 0, b->blocks);
+    }
+    const int64_t input_parts = fc_ceil_div(p->channels, SLAB_CHANNELS);
+    const int64_t output_parts = fc_min(b->blocks, 4 * io->threads);
+    work.v = work_of(p, io->scratch).v;
+    for (int64_t i = job->alone; i < job->count; i++) {
+        const struct block k = block_at(p, i);
+        fc_meet(me); /* nobody needs V any more */
+        items = fc_begin(me, input_parts, 1);
+        for (int64_t part; (part = fc_next(&items)) >= 0;)
+            transform(p, io, &k, &work, part * SLAB_CHANNELS,
+                      fc_min((part + 1) * SLAB_CHANNELS, p->channels));
+        fc_meet(me);
+        items = fc_begin(me, output_parts, 1);
+        for (int64_t part; (part = fc_next(&items)) >= 0;)
+            finish(p, io, &k, &work, b->blocks * part / output_parts,
+                   b->blocks * (part + 1) / output_parts);
+    }
+}
+
 static void run(const fc_plan *p, const struct fc_conv_io *io)
 {
     const struct winograd_blocking *b = p->blocking;
-    const int64_t count = count_blocks(p), threads = io->threads;
-    /* Blocks are shared where the longest part of one thread is shorter so, for they may not divide
-     * evenly, and neither may the channels of each: by a tenth, as meeting costs something, too. */
-    const int share =
-        10 * count * fc_ceil_div(b->blocks, threads) < 9 * b->blocks * fc_ceil_div(count, threads);
-    const int64_t input_parts = fc_ceil_div(p->channels, SLAB_CHANNELS);
-    const int64_t output_parts = fc_min(b->blocks, 4 * threads);
-#pragma omp parallel num_threads((int)threads) if (threads > 1)
-    {
-        struct work work = work_of(p, io->scratch + (size_t)fc_thread_index() * p->scratch_bytes);
-        if (share) {
-            work.v = work_of(p, io->scratch).v;
-            for (int64_t i = 0; i < count; i++) {
-                const struct block k = block_at(p, i);
-#pragma omp for schedule(dynamic, 1)
-                for (int64_t part = 0; part < input_parts; part++)
-                    transform(p, io, &k, &work, part * SLAB_CHANNELS,
-                              fc_min((part + 1) * SLAB_CHANNELS, p->channels));
-#pragma omp for schedule(dynamic, 1)
-                for (int64_t part = 0; part < output_parts; part++)
-                    finish(p, io, &k, &work, b->blocks * part / output_parts,
-                           b->blocks * (part + 1) / output_parts);
-            }
-        } else {
-#pragma omp for schedule(dynamic, 1)
-            for (int64_t i = 0; i < count; i++) {
-                const struct block k = block_at(p, i);
-                transform(p, io, &k, &work, 0, p->channels);
-                finish(p, io, &k, &work, 0, b->blocks);
-            }
-        }
-    }
+    struct job job = {.p = p, .io = io, .count = count_blocks(p)};
+    /* Channels may not divide evenly, either, and meeting costs something: a tenth. */
+    const int64_t left = job.count % io->threads;
+    const int share = 10 * left * fc_ceil_div(b->blocks, io->threads) < 9 * b->blocks;
+    job.alone = job.count - (share ? left : 0);
+    fc_together(io->threads, run_member, &job);
 }
 
 static void count(const fc_plan *p, const struct fc_wino *wino, double work[FC_WORK_COUNT])
