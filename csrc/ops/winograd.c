@@ -8,8 +8,9 @@
  *           A^T M A, bias and epilogue
  *
  * A tile's pixels are broadcast and output channels are the lanes, so the products are dense tiles
- * with one run of taps, the input channels.  The blocks that are left when each thread has had the
- * same number are shared: threads divide the channels of V, meet, and divide the output channels.
+ * with one run of taps, the input channels.  Blocks that do not divide evenly among the threads are
+ * cut by output channels, and V is computed by each thread that has a part: to read it from another
+ * one's cache took as long or, on two far cores of Zen 5, up to twice as long.
  *
  * A dilated window sees each phase of the dilation as an image of its own; the phases of a row are
  * packed side by side (struct fc_slab) and their results interleaved before they are stored.
@@ -51,6 +52,9 @@ static const double WEIGHTS_MAX = 0x1p60;
 
 /* Pixels that leave at once: 32 of 32 channels are 4 KB a row. */
 enum { STRIP_PIXELS = 32 };
+
+/* Items for each thread at least, where a block is cut: one that is held up holds up little. */
+static const int64_t ITEMS_PER_THREAD = 2;
 
 /* Points at the same place of neighbouring planes would compete for the same sets of L1. */
 enum { POINT_PADDING = 16 };
@@ -304,7 +308,7 @@ static struct block block_at(const fc_plan *p, int64_t index)
     return k;
 }
 
-/* A thread's memory; V may be another's. */
+/* A thread's memory. */
 struct work {
     float *v, *m, *slab, *row, *out;
 };
@@ -387,15 +391,12 @@ static void transform_plane(const fc_plan *p, const struct fc_conv_io *io, const
 }
 
 static void transform(const fc_plan *p, const struct fc_conv_io *io, const struct block *k,
-                      const struct work *work, int64_t c0, int64_t c1)
+                      const struct work *work)
 {
-    const int64_t tiles = k->tiles / k->images;
-    for (int64_t c = c0; c < c1;) {
-        const int64_t end = fc_min(c1, (c / p->desc.cg + 1) * p->desc.cg);
+    const int64_t tiles = k->tiles / k->images, cg = p->desc.cg;
+    for (int64_t c = 0; c < p->channels; c += cg)
         for (int64_t i = 0; i < k->images; i++)
-            transform_plane(p, io, k, work, k->image + i, i * tiles, c, end);
-        c = end;
-    }
+            transform_plane(p, io, k, work, k->image + i, i * tiles, c, c + cg);
 }
 
 /* M of the blocks of channels [first, last). */
@@ -493,49 +494,36 @@ static void finish(const fc_plan *p, const struct fc_conv_io *io, const struct b
 struct job {
     const fc_plan *p;
     const struct fc_conv_io *io;
-    int64_t alone, count; /* blocks that a thread computes by itself, and all */
+    int64_t parts; /* of the output channels of a block */
 };
 
-static void run_member(const void *arg, struct fc_member *me)
+static void run_share(const void *arg, struct fc_items *items)
 {
     const struct job *const job = arg;
     const fc_plan *const p = job->p;
-    const struct fc_conv_io *const io = job->io;
     const struct winograd_blocking *b = p->blocking;
-    struct work work = work_of(p, io->scratch + (size_t)me->thread * p->scratch_bytes);
-    struct fc_items items = fc_begin(me, job->alone, 1);
-    for (int64_t i; (i = fc_next(&items)) >= 0;) {
-        const struct block k = block_at(p, i);
-        transform(p, io, &k, &work, 0, p->channels);
-        finish(p, io, &k, &work, 0, b->blocks);
-    }
-    const int64_t input_parts = fc_ceil_div(p->channels, SLAB_CHANNELS);
-    const int64_t output_parts = fc_min(b->blocks, 4 * io->threads);
-    work.v = work_of(p, io->scratch).v;
-    for (int64_t i = job->alone; i < job->count; i++) {
-        const struct block k = block_at(p, i);
-        fc_meet(me); /* nobody needs V any more */
-        items = fc_begin(me, input_parts, 1);
-        for (int64_t part; (part = fc_next(&items)) >= 0;)
-            transform(p, io, &k, &work, part * SLAB_CHANNELS,
-                      fc_min((part + 1) * SLAB_CHANNELS, p->channels));
-        fc_meet(me);
-        items = fc_begin(me, output_parts, 1);
-        for (int64_t part; (part = fc_next(&items)) >= 0;)
-            finish(p, io, &k, &work, b->blocks * part / output_parts,
-                   b->blocks * (part + 1) / output_parts);
+    const struct work work =
+        work_of(p, job->io->scratch + (size_t)items->thread * p->scratch_bytes);
+    int64_t held = -1;
+    for (int64_t i; (i = fc_next(items)) >= 0;) {
+        const int64_t index = i / job->parts, part = i % job->parts;
+        const struct block k = block_at(p, index);
+        if (index != held) {
+            transform(p, job->io, &k, &work);
+            held = index;
+        }
+        finish(p, job->io, &k, &work, b->blocks * part / job->parts,
+               b->blocks * (part + 1) / job->parts);
     }
 }
 
 static void run(const fc_plan *p, const struct fc_conv_io *io)
 {
     const struct winograd_blocking *b = p->blocking;
-    struct job job = {.p = p, .io = io, .count = count_blocks(p)};
-    /* Channels may not divide evenly, either, and meeting costs something: a tenth. */
-    const int64_t left = job.count % io->threads;
-    const int share = 10 * left * fc_ceil_div(b->blocks, io->threads) < 9 * b->blocks;
-    job.alone = job.count - (share ? left : 0);
-    fc_together(io->threads, run_member, &job);
+    const int64_t count = count_blocks(p), threads = io->threads;
+    const int whole = count % threads == 0 || count >= ITEMS_PER_THREAD * threads;
+    const struct job job = {p, io, whole ? 1 : fc_min(b->blocks, ITEMS_PER_THREAD * threads)};
+    fc_share(io->threads, count * job.parts, 1, run_share, &job);
 }
 
 static void count(const fc_plan *p, const struct fc_wino *wino, double work[FC_WORK_COUNT])
