@@ -26,6 +26,7 @@ struct fc_dense_blocking {
     int64_t tap_step;     /* elements between the taps of a run */
     int by_line;          /* the dense line instead of the dense tile */
     int in_place;         /* the input is not packed where its planes have no gaps */
+    int lone_pixel;       /* nor is the only pixel that a tile reads */
     uint64_t phases;      /* phases of the stride that some tap reads */
 };
 

@@ -5,7 +5,7 @@
  * im2col matrix ever exists than what stays in L2.  Taps are ordered (row of the window, column,
  * plane of the window, channel).  A 1x1 window without padding is the same with nothing to
  * replicate: its pixels are copied across output rows in one go, or, for lines that pass over them
- * a few times only, read where they stand if the planes have no gaps. */
+ * a few times only, read where they stand if the planes have no gaps; so is a lone pixel. */
 #include <math.h>
 #include <stdint.h>
 
@@ -62,6 +62,13 @@ static int reads_in_place(const fc_plan *p)
            (p->family->line_vectors == 1 || p->kg <= PASSES_IN_PLACE * p->family->line_channels);
 }
 
+/* Whether `pointwise` has a single pixel to read: its channels are a panel as they stand. */
+static int is_lone_pixel(const fc_plan *p)
+{
+    return pointwise_supports(p) == NULL && p->images == 1 && p->oh * p->ow == 1 &&
+           p->desc.dtype != FC_FLOAT16;
+}
+
 /* Pieces, a vector each at most, in which one channel's pixels are copied to panels of tiles or
  * lines.  Output rows are cut where a panel ends; the same pixels are a single stretch. */
 static double panel_pieces(const fc_plan *p, int pointwise, int lines)
@@ -102,7 +109,7 @@ static void count_panels(const fc_plan *p, int pointwise, double work[FC_WORK_CO
     const int64_t joined = images_joined(p, lines), images = p->images / joined;
     const int64_t pixels = p->oh * p->ow * joined;
     fc_dense_count(p, images, 1, pixels, lines, work);
-    if (lines && pointwise && reads_in_place(p))
+    if (pointwise && (lines ? reads_in_place(p) : is_lone_pixel(p)))
         return;
     work[FC_WORK_PANEL] +=
         (double)p->images * (double)(d->groups * p->taps) * panel_pieces(p, pointwise, lines);
@@ -163,6 +170,7 @@ static fc_status prepare(fc_plan *p, int pointwise)
     const int64_t most = FC_SLAB_BYTES_MAX / (int64_t)p->element_bytes;
     b->by_line = prefers_lines(p, pointwise);
     b->in_place = b->by_line && pointwise && reads_in_place(p);
+    b->lone_pixel = !b->by_line && pointwise && is_lone_pixel(p);
     const int64_t joined = images_joined(p, b->by_line);
     b->images = p->images / joined;
     b->pixels = p->oh * p->ow * joined;
@@ -304,6 +312,11 @@ static void pack_panels(const fc_plan *p, const struct fc_conv_io *io, struct fc
     const int64_t start = s->line0 * b->line_pixels;
     const int64_t stop = fc_min(s->line1 * b->line_pixels, b->pixels);
     const int64_t group = s->group * p->desc.cg * io->x.c * io_size;
+    if (b->lone_pixel) {
+        s->slab = fc_input_plane(p, &io->x, 0, 0) + group;
+        s->tap_step = io->x.c;
+        return;
+    }
     if (b->in_place && whole_rows(p, io)) {
         s->slab = fc_input_plane(p, &io->x, s->image, 0) + group + start * io_size;
         s->tap_step = io->x.c;
