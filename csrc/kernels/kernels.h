@@ -78,8 +78,12 @@ struct fc_dense {
     int64_t row;           /* between the pixel rows */
     const char *prefetch;  /* weights that are wanted next, or any readable address */
     int64_t prefetch_step; /* bytes to move on for every 2 taps, which fetch 128; 0 to stay */
+    /* A lone pixel's: elements from a block of channels to the next, and to the last one. */
+    int64_t block, last;
 };
 typedef void fc_dense_fn(const struct fc_dense *);
+/* Blocks of nr channels that a lone pixel takes together. */
+enum { FC_LONE_BLOCKS = 4 };
 
 /* Writes a tile of pixels x nr to the output: y = activation(tile + residual).
  * Element (p, j) goes to y[p * y_pixel + j * y_channel], p < pixels, j < channels; one of the two
@@ -470,6 +474,7 @@ struct fc_family {
     double tile_cycles, line_cycles, lone_cycles;
     fc_dense_fn *dense[FC_ROWS_MAX + 1][FC_MR_MAX + 1];  /* [rows][cols]; NULL: not built */
     fc_dense_fn *narrow[FC_ROWS_MAX + 1][FC_MR_MAX + 1]; /* of nr_narrow channels, if there are */
+    fc_dense_fn *lone; /* one pixel by FC_LONE_BLOCKS blocks, side by side in tile and bias */
     int line_singles;  /* pixels at a line's end that are taken one by one, at most */
     int line_vectors;  /* of pixels that a dense line takes at once */
     int line_channels; /* that its weights are packed by; nr and nr_narrow are multiples of it */

@@ -416,12 +416,7 @@ static void run_tiles(const fc_plan *p, struct fc_target *t, const struct fc_den
     const struct fc_dense_blocking *b = p->blocking;
     const int64_t size = (int64_t)p->element_bytes, pixels = b->pixels;
     /* The epilogue reads up to a vector of pixels more than the tile holds. */
-#if defined(_MSC_VER)
-    __declspec(align(64))
-#else
-    _Alignas(64)
-#endif
-    char tile[(FC_MR_MAX + FC_VL_MAX) * FC_NR_MAX * sizeof(double)];
+    FC_ALIGNED char tile[(FC_MR_MAX + FC_VL_MAX) * FC_NR_MAX * sizeof(double)];
     struct fc_dense d = {.w = weights,
                          .bias = bias,
                          .tile = tile,
@@ -456,6 +451,37 @@ static void run_tiles(const fc_plan *p, struct fc_target *t, const struct fc_den
     }
 }
 
+/* A lone pixel by the blocks of channels from `block` on, as many as go together; returns their
+ * number, or 0.  Three are the same work as four, the last one twice. */
+static int64_t run_lone(const fc_plan *p, const struct fc_conv_io *io,
+                        const struct fc_dense_slab *s, const char *weights, int64_t block,
+                        int64_t last)
+{
+    const int64_t nr = p->family->nr, whole = last - (fc_block_nr(p, last - 1) < nr);
+    const int64_t count = fc_min(FC_LONE_BLOCKS, whole - block);
+    if (count < FC_LONE_BLOCKS - 1)
+        return 0;
+    const int64_t k0 = s->group * p->kg + block * nr;
+    const int64_t channels = fc_min(count * nr, p->kg - block * nr);
+    struct fc_target t = fc_target_of(p, io, s->image, k0, channels);
+    FC_ALIGNED double bias[FC_LONE_BLOCKS * FC_NR_MAX] = {0};
+    FC_ALIGNED double tile[(1 + FC_VL_MAX) * FC_LONE_BLOCKS * FC_NR_MAX];
+    fc_load_bias(p, io->bias, k0, channels, bias);
+    const struct fc_dense d = {.x = s->slab,
+                               .w = weights + block * nr * p->taps * (int64_t)p->element_bytes,
+                               .bias = bias,
+                               .tile = tile,
+                               .runs = p->runs,
+                               .run_count = p->run_count,
+                               .step = s->tap_step,
+                               .block = nr * p->taps,
+                               .last = (count - 1) * nr * p->taps};
+    p->family->lone(&d);
+    t.store.nr = FC_LONE_BLOCKS * nr;
+    store_pixels(p, &t, (char *)tile, 0, 1);
+    return count;
+}
+
 static void run_item(const fc_plan *p, const struct fc_conv_io *io, const struct fc_dense_slab *s,
                      int64_t block0, int64_t block1)
 {
@@ -466,6 +492,10 @@ static void run_item(const fc_plan *p, const struct fc_conv_io *io, const struct
         float f32[FC_NR_MAX];
         double f64[FC_NR_MAX];
     } bias;
+    if (b->pixels == 1 && !b->by_line && io->packed)
+        for (int64_t done; block0 < block1; block0 += done)
+            if (!(done = run_lone(p, io, s, weights, block0, block1)))
+                break;
     for (int64_t first = block0; first < block1; first += b->group_blocks) {
         const int64_t last = fc_min(first + b->group_blocks, block1);
         for (int64_t line0 = s->line0; line0 < s->line1; line0 += b->band_lines) {

@@ -34,8 +34,9 @@ int64_t fc_target_at(const fc_plan *p, const struct fc_target *t, int64_t q, int
                      struct fc_store *store)
 {
     const int64_t plane = p->oh * t->ow, size = (int64_t)p->io_bytes;
-    const int64_t image = q / plane, rest = q - image * plane;
-    const int64_t i = rest / t->ow, j = rest - i * t->ow;
+    const int64_t image = q < plane ? 0 : q / plane, rest = q - image * plane;
+    /* In a flat image a row is as good as any: the first. */
+    const int64_t i = t->flat ? 0 : rest / t->ow, j = rest - i * t->ow;
     const fc_array *y = t->y_strides, *r = t->r_strides;
     store->y = t->y + (fc_output_image(p, y, image) + i * y->h + j * y->w) * size;
     store->residual =

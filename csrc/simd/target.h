@@ -58,6 +58,13 @@
 #define FC_PREFETCH_L2(pointer) ((void)(pointer))
 #endif
 
+/* Of an array on the stack that aligned vectors are read from. */
+#if defined(_MSC_VER)
+#define FC_ALIGNED __declspec(align(64))
+#else
+#define FC_ALIGNED _Alignas(64)
+#endif
+
 #if defined(__GNUC__) && defined(__x86_64__)
 #define FC_BUILD_X86 1
 #else
