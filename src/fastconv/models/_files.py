@@ -7,8 +7,11 @@ A file may come from anywhere, so nothing in it is run, and whatever is wrong wi
 from __future__ import annotations
 
 import io
+import math
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -32,6 +35,9 @@ WeightSource: TypeAlias = Mapping[str, "ArrayLike"] | str | os.PathLike[str]
 # and beyond a GiB is made to fill the memory.
 _EXPANSION = 100
 _HARMLESS = 2**30
+
+# The flag of entries in a zip file that are encrypted.
+_ENCRYPTED = 1
 
 # What legacy files of torch.save begin with.
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -139,11 +145,45 @@ def _npz(file: IO[bytes]) -> dict[str, Array]:
         for info in archive.infolist():
             name = info.filename.removesuffix(".npy")
             try:
-                with archive.open(info) as member:
-                    arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
+                array = _stored(file, info)
+                if array is None:
+                    with archive.open(info) as member:
+                        array = np.lib.format.read_array(member, allow_pickle=False)
+                arrays[name] = array
             except Exception as error:
                 raise ValueError(f"entry {name!r}: {str(error) or 'damaged'}") from error
     return arrays
+
+
+def _stored(file: IO[bytes], info: zipfile.ZipInfo) -> Array | None:
+    """Read an entry that stands in the file as it is, straight into its array; else None.
+
+    Through `zipfile` a network's weights took three times as long.
+    """
+    if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & _ENCRYPTED:
+        return None
+    file.seek(info.header_offset)
+    signature, name_bytes, extra_bytes = struct.unpack("<4s22xHH", _next(file, 30))
+    if signature != b"PK\x03\x04":
+        raise ValueError("there is no entry where the directory has one")
+    start = file.seek(name_bytes + extra_bytes, os.SEEK_CUR)
+    read_header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(np.lib.format.read_magic(file))
+    if read_header is None:
+        return None
+    shape, columns, dtype = read_header(file)
+    header_bytes, count = file.tell() - start, math.prod(shape)
+    if dtype.hasobject or header_bytes + count * dtype.itemsize != info.file_size:
+        return None
+    array = np.empty(count, dtype)
+    if file.readinto(array.view(np.uint8)) < array.nbytes:  # type: ignore[attr-defined]
+        raise ValueError("it ends early")
+    file.seek(start)
+    if zlib.crc32(array.data, zlib.crc32(file.read(header_bytes))) != info.CRC:
+        raise ValueError("its bytes do not have their checksum")
+    return array.reshape(shape, order="F" if columns else "C")
 
 
 # -- safetensors -----------------------------------------------------------------------------------
