@@ -327,8 +327,9 @@ static struct cut cut_work(const fc_plan *p, int threads)
         const int64_t weight_bytes = fc_tile_channels(p) * p->taps * (int64_t)p->element_bytes;
         if (weight_bytes > packed_bytes_of(p, b->lines)) {
             /* Each thread reads its own share of the weights and packs the input for itself. */
-            c.parts = fc_min(b->blocks, fc_ceil_div(wanted, images * c.line_items));
-            c.part_blocks = fc_ceil_div(b->blocks, c.parts);
+            const int64_t parts = fc_ceil_div(wanted, images * c.line_items);
+            /* Rather more parts than these than fewer, which may divide badly: 5 of 10 blocks. */
+            c.part_blocks = fc_max(1, b->blocks / parts);
             c.parts = fc_ceil_div(b->blocks, c.part_blocks);
         } else {
             const int64_t tiles = fc_ceil_div(b->lines, b->tile_rows);
