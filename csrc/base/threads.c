@@ -37,10 +37,10 @@
 #define ATOMIC_STORE(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
 #endif
 
-/* Below this a fork and join, warm, may cost more than the second core brings: 1.5 us hot, and
- * several times that when the other core has gone to sleep.  On Zen 5 layers of 20 to 40 us
- * gained 1.4 to 1.9 from two threads, those of 15 us 0.8 to 1.4. */
-static const double PARALLEL_SECONDS = 20e-6;
+/* Below this a fork and join, warm, may cost more than the second core brings: 1 us hot, 3 between
+ * cores whose caches lie far apart, and several times that when the other core has gone to sleep.
+ * On Zen 5 layers of 15 to 20 us gained 1.75 to 1.8 from two threads, those of 9 us 1.0 to 1.5. */
+static const double PARALLEL_SECONDS = 12e-6;
 
 static int process_threads;             /* set by fc_threads_set; 0: the default */
 static THREAD_LOCAL int thread_threads; /* set by fc_threads_override; 0: none */
