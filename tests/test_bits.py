@@ -7,7 +7,7 @@ import pytest
 
 import fastconv
 
-THREADS = (1, 2, 3, 7)
+THREADS = (1, 2, 3, 7, 17)
 
 LAYERS = {
     "dense": ((1, 24, 40, 41), (40, 24, 3, 3), {"padding": 1}),
@@ -18,6 +18,9 @@ LAYERS = {
     "depthwise": ((1, 96, 56, 57), (96, 1, 3, 3), {"padding": 1, "groups": 96}),
     "grouped": ((1, 32, 60, 60), (32, 8, 3, 3), {"padding": 1, "groups": 4}),
     "dilated": ((1, 24, 40, 40), (24, 24, 3, 3), {"dilation": (2, 3)}),
+    "one pixel": ((1, 2000, 1, 1), (717, 2000, 1, 1), {}),
+    "window of the image": ((3, 96, 5, 4), (217, 96, 5, 4), {}),
+    "odd blocks": ((1, 48, 54, 54), (100, 48, 3, 3), {"padding": 1}),
     "lone pixels": ((9, 900, 1, 2), (240, 900, 1, 1), {}),
 }
 

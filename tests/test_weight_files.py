@@ -4,6 +4,7 @@ Files of ``torch.save`` are put together here, instruction by instruction, as to
 as an attacker would; ``beside_torch/`` reads what torch itself has written.
 """
 
+import copy
 import io
 import json
 import os
@@ -482,18 +483,66 @@ def test_files_that_are_not_read(tmp_path):
         load_weights(3)
 
 
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.asfortranarray(np.arange(24.0).reshape(2, 3, 4)),
+        np.array(7),
+        np.zeros((0, 3)),
+        np.array(["2026-11-26"], "M8[D]"),
+        np.array(["", ""], "S0"),
+        np.array([(1, 2.5)], [("n", "i4"), ("x", "f8")]),
+        np.arange(6, dtype=">i2"),
+        np.array(["ü"]),  # its header has another version
+    ],
+    ids=["columns", "scalar", "none", "date", "no size", "records", "order", "text"],
+)
+@pytest.mark.parametrize("prefix", [b"", b"#!/bin/sh"])
+def test_an_npz_gives_what_numpy_reads(array, prefix, tmp_path):
+    path = tmp_path / "w.npz"
+    np.savez(path, before=VALUES, array=array, after=VALUES)
+    with np.load(path) as file:
+        expected = dict(file)
+    path.write_bytes(prefix + path.read_bytes())
+    found = load_weights(path)
+    assert list(found) == list(expected)
+    for name, own in found.items():
+        assert own.dtype == expected[name].dtype
+        np.testing.assert_array_equal(own, expected[name])
+
+
+def test_an_npz_whose_bytes_changed_is_refused(tmp_path):
+    path = npz(tmp_path / "w.npz", w=VALUES)
+    whole = bytearray(path.read_bytes())
+    whole[whole.index(VALUES.tobytes())] ^= 1
+    path.write_bytes(whole)
+    refused(path, "entry 'w': its bytes do not have their checksum")
+
+
+def test_an_npz_with_one_entry_for_many_names_is_refused(tmp_path):
+    path = npz(tmp_path / "w.npz", w=np.zeros(1000), x=VALUES)
+    with zipfile.ZipFile(path, "a") as archive:
+        for i in range(5):
+            twice = copy.copy(archive.getinfo("w.npy"))
+            twice.filename = f"w{i}.npy"
+            archive.filelist.append(twice)
+        archive._didModify = True  # so that the directory is written again
+    refused(path, "in it as they are")
+
+
 def npz_folder(tmp_path):
     folder = tmp_path / "folder.npz"
     folder.mkdir()
     return folder
 
 
-@pytest.mark.parametrize("form", ["zip", "legacy", "npz"])
+@pytest.mark.parametrize("form", ["zip", "legacy", "npz", "stored npz"])
 def test_damage_anywhere_is_a_value_error(form, rng, tmp_path):
     """Files cut short and with bytes changed are refused, or hold what still is a dictionary."""
-    path = tmp_path / ("w.npz" if form == "npz" else "w.pth")
-    if form == "npz":
-        np.savez_compressed(path, w=VALUES, b=VALUES[:3])
+    path = tmp_path / ("w.npz" if "npz" in form else "w.pth")
+    if "npz" in form:
+        save = np.savez if form == "stored npz" else np.savez_compressed
+        save(path, w=VALUES, b=VALUES[:3])
     else:
         body = dictionary(w=tensor(), b=parameter(shape=(3,), strides=(1,)))
         WRITERS[form](path, body)

@@ -318,6 +318,12 @@ struct cut {
     int64_t item_lines, line_items, parts, part_blocks, items;
 };
 
+/* Whether a tile has one pixel, which takes several blocks of channels together. */
+static int is_lone(const struct fc_dense_blocking *b)
+{
+    return b->pixels == 1 && !b->by_line;
+}
+
 static struct cut cut_work(const fc_plan *p, int threads)
 {
     const struct fc_dense_blocking *b = p->blocking;
@@ -330,6 +336,8 @@ static struct cut cut_work(const fc_plan *p, int threads)
             const int64_t parts = fc_ceil_div(wanted, images * c.line_items);
             /* Rather more parts than these than fewer, which may divide badly: 5 of 10 blocks. */
             c.part_blocks = fc_max(1, b->blocks / parts);
+            if (is_lone(b))
+                c.part_blocks = fc_ceil_div(c.part_blocks, FC_LONE_BLOCKS) * FC_LONE_BLOCKS;
             c.parts = fc_ceil_div(b->blocks, c.part_blocks);
         } else {
             const int64_t tiles = fc_ceil_div(b->lines, b->tile_rows);
@@ -493,7 +501,7 @@ static void run_item(const fc_plan *p, const struct fc_conv_io *io, const struct
         float f32[FC_NR_MAX];
         double f64[FC_NR_MAX];
     } bias;
-    if (b->pixels == 1 && !b->by_line && io->packed)
+    if (is_lone(b) && io->packed)
         for (int64_t done; block0 < block1; block0 += done)
             if (!(done = run_lone(p, io, s, weights, block0, block1)))
                 break;

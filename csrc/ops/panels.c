@@ -314,7 +314,8 @@ static void pack_panels(const fc_plan *p, const struct fc_conv_io *io, struct fc
     const int64_t group = s->group * p->desc.cg * io->x.c * io_size;
     if (b->lone_pixel) {
         s->slab = fc_input_plane(p, &io->x, 0, 0) + group;
-        s->tap_step = io->x.c;
+        /* A lone channel's step is never taken, and may be too large to compute. */
+        s->tap_step = p->taps > 1 ? io->x.c : 1;
         return;
     }
     if (b->in_place && whole_rows(p, io)) {

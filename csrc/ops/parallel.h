@@ -51,7 +51,7 @@ static inline int64_t fc_claim(double seconds, int64_t items, int threads)
 /* What a thread does with its share of a loop; items->thread counts from 0. */
 typedef void fc_share_fn(const void *job, struct fc_items *items);
 
-/* Returns once so many threads, the caller's among them, have run `work` and no item is left. */
+/* Returns once no item is left; at most so many threads, the caller's among them, run `work`. */
 void fc_share(int threads, int64_t count, int64_t claim, fc_share_fn *work, const void *job);
 
 /* The threads of a call whose work has several loops, one after the other. */

@@ -53,9 +53,9 @@ static const double WEIGHTS_MAX = 0x1p60;
 /* Pixels that leave at once: 32 of 32 channels are 4 KB a row. */
 enum { STRIP_PIXELS = 32 };
 
-/* With so many blocks a thread's odd one takes little longer than a part of each; parts of a block
- * that is cut, for each thread: one that is held up holds up little. */
-static const int64_t BLOCKS_PER_THREAD = 8, PARTS_PER_THREAD = 2;
+/* With so many blocks for each thread, one more for some of them counts for little.  Fewer are cut
+ * into this many times the parts that divide evenly: one that is held up holds up little. */
+static const int64_t BLOCKS_PER_THREAD = 8, PARTS_TIMES = 2;
 
 /* Points at the same place of neighbouring planes would compete for the same sets of L1. */
 enum { POINT_PADDING = 16 };
@@ -522,8 +522,11 @@ static void run(const fc_plan *p, const struct fc_conv_io *io)
 {
     const struct winograd_blocking *b = p->blocking;
     const int64_t count = count_blocks(p), threads = io->threads;
-    const int whole = count % threads == 0 || count >= BLOCKS_PER_THREAD * threads;
-    const struct job job = {p, io, whole ? 1 : fc_min(b->blocks, PARTS_PER_THREAD * threads)};
+    int64_t parts = 1;
+    while (count * parts % threads)
+        parts++;
+    const int whole = parts == 1 || count >= BLOCKS_PER_THREAD * threads;
+    const struct job job = {p, io, whole ? 1 : fc_min(b->blocks, PARTS_TIMES * parts)};
     fc_share(io->threads, count * job.parts, 1, run_share, &job);
 }
 

@@ -132,8 +132,12 @@ def weights_of(weights: WeightSource | None) -> Mapping[str, ArrayLike] | None:
 def _archive(file: IO[bytes]) -> zipfile.ZipFile:
     """Open a zip file that does not declare much more than it can hold."""
     archive = zipfile.ZipFile(file)
-    declared = sum(info.file_size for info in archive.infolist())
+    entries = archive.infolist()
+    declared = sum(info.file_size for info in entries)
     held = os.fstat(file.fileno()).st_size
+    stored = sum(info.file_size for info in entries if info.compress_type == zipfile.ZIP_STORED)
+    if stored > held:
+        raise ValueError(f"a file of {held:,} bytes with {stored:,} in it as they are")
     if declared > max(_HARMLESS, _EXPANSION * held):
         raise ValueError(f"a file of {held:,} bytes that expands to {declared:,}")
     return archive
@@ -175,13 +179,16 @@ def _stored(file: IO[bytes], info: zipfile.ZipInfo) -> Array | None:
         return None
     shape, columns, dtype = read_header(file)
     header_bytes, count = file.tell() - start, math.prod(shape)
-    if dtype.hasobject or header_bytes + count * dtype.itemsize != info.file_size:
+    # Elements of no size are numpy's own affair.
+    plain = dtype.itemsize > 0 and not dtype.hasobject
+    if not plain or header_bytes + count * dtype.itemsize != info.file_size:
         return None
     array = np.empty(count, dtype)
-    if file.readinto(array.view(np.uint8)) < array.nbytes:  # type: ignore[attr-defined]
+    elements = array.view(np.uint8).data
+    if file.readinto(elements) < array.nbytes:  # type: ignore[attr-defined]
         raise ValueError("it ends early")
     file.seek(start)
-    if zlib.crc32(array.data, zlib.crc32(file.read(header_bytes))) != info.CRC:
+    if zlib.crc32(elements, zlib.crc32(file.read(header_bytes))) != info.CRC:
         raise ValueError("its bytes do not have their checksum")
     return array.reshape(shape, order="F" if columns else "C")
 
