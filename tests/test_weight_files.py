@@ -519,6 +519,53 @@ def test_an_npz_whose_bytes_changed_is_refused(tmp_path):
     refused(path, "entry 'w': its bytes do not have their checksum")
 
 
+def patched(path, old, new):
+    """Change bytes of a file where they first stand."""
+    whole = path.read_bytes()
+    assert old in whole
+    path.write_bytes(whole.replace(old, new, 1))
+    return path
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_an_npz_whose_array_ends_early_is_refused(save, tmp_path):
+    """A header that is damaged so that it asks for less: no checksum was looked at."""
+    array = np.zeros((64, 64, 3, 3), np.float32)
+    path = tmp_path / "w.npz"
+    save(path, w=array)
+    if save is np.savez:
+        patched(path, b"(64, 64, 3, 3)", b"(44, 64, 3, 3)")
+    else:
+        damaged = entry_of(array).replace(b"(64, 64, 3, 3)", b"(44, 64, 3, 3)")
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("w.npy", damaged)
+    refused(path, "entry 'w': it is longer than its array")
+
+
+def test_an_npz_whose_directory_is_damaged_is_refused(tmp_path):
+    whole = npz(tmp_path / "whole.npz", h=VALUES, i=VALUES[:3]).read_bytes()
+    directory = whole.index(b"PK\x01\x02")
+    path = tmp_path / "w.npz"
+    renamed = bytearray(whole)
+    renamed[directory + 46] ^= 2
+    path.write_bytes(renamed)
+    refused(path, "entry 'j': there is another entry where the directory has it")
+    swallowed = bytearray(whole)
+    struct.pack_into("<H", swallowed, directory + 32, 46 + len("i.npy"))
+    path.write_bytes(swallowed)
+    refused(path, "its directory ends after 1 of 2 entries")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("h", "h.npy"):
+            archive.writestr(name, entry_of(VALUES))
+    refused(path, "entry 'h': it is there twice")
+
+
+def entry_of(array):
+    body = io.BytesIO()
+    np.lib.format.write_array(body, array)
+    return body.getvalue()
+
+
 def test_an_npz_with_one_entry_for_many_names_is_refused(tmp_path):
     path = npz(tmp_path / "w.npz", w=np.zeros(1000), x=VALUES)
     with zipfile.ZipFile(path, "a") as archive:

@@ -36,8 +36,11 @@ WeightSource: TypeAlias = Mapping[str, "ArrayLike"] | str | os.PathLike[str]
 _EXPANSION = 100
 _HARMLESS = 2**30
 
-# The flag of entries in a zip file that are encrypted.
-_ENCRYPTED = 1
+# Flags of entries in a zip file: encrypted, and named in UTF-8.
+_ENCRYPTED, _UTF8 = 1, 1 << 11
+# What ends a zip file: this record, and a comment of up to 65,535 bytes. It counts the entries; the
+# last number of 16 bits stands for what another record says.
+_END, _END_BYTES, _MANY = b"PK\x05\x06", 22, 0xFFFF
 
 # What legacy files of torch.save begin with.
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -130,7 +133,7 @@ def weights_of(weights: WeightSource | None) -> Mapping[str, ArrayLike] | None:
 
 
 def _archive(file: IO[bytes]) -> zipfile.ZipFile:
-    """Open a zip file that does not declare much more than it can hold."""
+    """Open a zip file with a whole directory that declares no more than the file can hold."""
     archive = zipfile.ZipFile(file)
     entries = archive.infolist()
     declared = sum(info.file_size for info in entries)
@@ -138,6 +141,12 @@ def _archive(file: IO[bytes]) -> zipfile.ZipFile:
     stored = sum(info.file_size for info in entries if info.compress_type == zipfile.ZIP_STORED)
     if stored > held:
         raise ValueError(f"a file of {held:,} bytes with {stored:,} in it as they are")
+    # Damage in an entry of the directory may swallow those behind it.
+    file.seek(-min(held, _END_BYTES + 0xFFFF), os.SEEK_END)
+    end = file.read()
+    (count,) = struct.unpack_from("<H", end, end.rfind(_END) + 10)
+    if count not in (len(entries), _MANY):
+        raise ValueError(f"its directory ends after {len(entries)} of {count} entries")
     if declared > max(_HARMLESS, _EXPANSION * held):
         raise ValueError(f"a file of {held:,} bytes that expands to {declared:,}")
     return archive
@@ -153,6 +162,11 @@ def _npz(file: IO[bytes]) -> dict[str, Array]:
                 if array is None:
                     with archive.open(info) as member:
                         array = np.lib.format.read_array(member, allow_pickle=False)
+                        # zipfile compares the checksum at the end alone.
+                        if member.read(1):
+                            raise ValueError("it is longer than its array")
+                if name in arrays:
+                    raise ValueError("it is there twice")
                 arrays[name] = array
             except Exception as error:
                 raise ValueError(f"entry {name!r}: {str(error) or 'damaged'}") from error
@@ -167,10 +181,15 @@ def _stored(file: IO[bytes], info: zipfile.ZipInfo) -> Array | None:
     if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & _ENCRYPTED:
         return None
     file.seek(info.header_offset)
-    signature, name_bytes, extra_bytes = struct.unpack("<4s22xHH", _next(file, 30))
-    if signature != b"PK\x03\x04":
-        raise ValueError("there is no entry where the directory has one")
-    start = file.seek(name_bytes + extra_bytes, os.SEEK_CUR)
+    signature, flags, method, name_bytes, extra_bytes = struct.unpack(
+        "<4s2xHH16xHH", _next(file, 30)
+    )
+    name = _next(file, name_bytes).decode("utf-8" if flags & _UTF8 else "cp437")
+    if signature != b"PK\x03\x04" or name != info.orig_filename:
+        raise ValueError("there is another entry where the directory has it")
+    if method != zipfile.ZIP_STORED or flags & _ENCRYPTED:
+        return None
+    start = file.seek(extra_bytes, os.SEEK_CUR)
     read_header = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
