@@ -32,13 +32,14 @@ struct fc_dense_blocking {
 
 /* Packs the input of output lines [line0, line1) of one image, or all, and one group into slab.
  * Where the input can be read as it stands, slab may be pointed to it instead, with in_place set
- * and the steps of the input in tap_step and line_step, which are the blocking's otherwise. */
+ * if its lines are to be fetched ahead, and the steps of the input in tap_step and line_step, which
+ * are the blocking's otherwise. */
 struct fc_dense_slab {
     int64_t image, group, line0, line1;
     const void *slab;
     int64_t tap_step;  /* between the taps of a run */
     int64_t line_step; /* from the packed input of one line to the next one's */
-    int in_place;      /* set when slab is the input itself */
+    int in_place;      /* set when slab is the input itself, in lines */
     void *scratch;     /* where to pack */
     float *row;        /* room for one converted input row: float16 only */
     void *block;       /* room for a block of weights, where they are not packed */

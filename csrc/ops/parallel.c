@@ -3,9 +3,9 @@
 
 #if defined(_OPENMP)
 #include <omp.h>
+#endif
 #if defined(_MSC_VER)
 #include <intrin.h>
-#endif
 #endif
 
 static void clear(struct fc_loop *loop, int threads)
@@ -68,14 +68,10 @@ struct fc_items fc_begin(struct fc_member *me, int64_t count, int64_t claim)
 
 static int64_t take(int64_t *taken, int64_t count)
 {
-#if defined(_OPENMP) && defined(_MSC_VER)
+#if defined(_MSC_VER)
     return _InterlockedExchangeAdd64(taken, count);
-#elif defined(_OPENMP)
-    return __atomic_fetch_add(taken, count, __ATOMIC_RELAXED);
 #else
-    const int64_t before = *taken;
-    *taken += count;
-    return before;
+    return __atomic_fetch_add(taken, count, __ATOMIC_RELAXED);
 #endif
 }
 
